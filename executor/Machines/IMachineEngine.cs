@@ -1,0 +1,67 @@
+using RunnerVm.Jobs;
+
+namespace RunnerVm.Machines;
+
+/// <summary>
+/// One way of making a machine: ours, Firecracker, QEMU, gVisor. An engine starts machines and says what it can do
+/// here; it knows nothing of jobs, and the guest stream is bytes to it.
+/// </summary>
+internal interface IMachineEngine
+{
+    /// <summary>The name people write in <c>executor:</c> and <c>--engine</c>.</summary>
+    string Name { get; }
+
+    /// <summary>What stands between a job in this engine and the host.</summary>
+    Isolation Isolation { get; }
+
+    /// <summary>Whether it can run here, and if not what to do about it. Cheap: no machine is started.</summary>
+    EngineAvailability CheckAvailability();
+
+    /// <summary>
+    /// Starts a machine and returns once its process runs and it has its disks open; the agent may not be up yet.
+    /// The caller owns the machine and disposes it, which ends its process.
+    /// </summary>
+    /// <exception cref="MachineException">The process could not be started or ended at once.</exception>
+    Task<Machine> StartAsync(MachineSpec spec, CancellationToken cancellationToken);
+}
+
+/// <param name="Available">It can start a machine now.</param>
+/// <param name="Detail">What it would use, for example "QEMU 7.2.22, software CPU".</param>
+/// <param name="Reason">Why it is not available; null when it is.</param>
+/// <param name="Fix">What to install or change; null when nothing helps or nothing is needed.</param>
+internal sealed record EngineAvailability(bool Available, string Detail, string? Reason = null, string? Fix = null);
+
+/// <summary>Everything an engine needs to start one machine.</summary>
+internal sealed record MachineSpec
+{
+    /// <summary>Job id; also names processes where the engine allows it.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>A folder of this machine's own for sockets and the like, removed by the caller afterwards. Kept short: a Unix socket's path ends at 107 bytes.</summary>
+    public required string RunDirectory { get; init; }
+
+    /// <summary>Uncompressed ELF kernel.</summary>
+    public required string KernelPath { get; init; }
+
+    /// <summary>Uncompressed cpio with the agent as /init.</summary>
+    public required string InitramfsPath { get; init; }
+
+    /// <summary>erofs root image, attached read-only as the first disk (/dev/vda).</summary>
+    public required string RootImagePath { get; init; }
+
+    /// <summary>Scratch disk, attached read-write as the second disk (/dev/vdb); the engine unlinks it once it is open.</summary>
+    public required string ScratchDiskPath { get; init; }
+
+    public required int Cpus { get; init; }
+
+    public required int MemoryMib { get; init; }
+}
+
+/// <summary>The machine could not be started. The message is for people.</summary>
+internal sealed class MachineException : Exception
+{
+    public MachineException(string message, Exception? cause = null)
+        : base(message, cause)
+    {
+    }
+}

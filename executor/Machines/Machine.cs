@@ -1,0 +1,26 @@
+namespace RunnerVm.Machines;
+
+/// <summary>
+/// A running machine: one process of the engine, one duplex stream to the agent in it. Disposing ends the process
+/// (SIGKILL, waited for) and closes the stream; it never throws and may be called twice.
+/// </summary>
+internal abstract class Machine : IAsyncDisposable
+{
+    /// <summary>Bytes to and from the guest agent. Hostile: whoever reads bounds what it reads.</summary>
+    public abstract Stream GuestStream { get; }
+
+    /// <summary>The engine's process id, for the ledger.</summary>
+    public abstract int ProcessId { get; }
+
+    /// <summary>Ends when the engine's process has ended, whatever the reason; never faults.</summary>
+    public abstract Task<MachineExit> Exited { get; }
+
+    /// <summary>The last of the guest's serial console, at most 16 KiB, for a machine that died. Untrusted text.</summary>
+    public abstract string ConsoleTail { get; }
+
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <param name="ExitCode">Status of the engine's process, 128 + signal when killed.</param>
+/// <param name="StandardError">What the engine had to say, at most 16 KiB.</param>
+internal sealed record MachineExit(int ExitCode, string StandardError);
