@@ -143,6 +143,8 @@ public sealed class GuestConnection : IAsyncDisposable
         _outbound.Fail(reason);
         _accepted.Writer.TryComplete();
         foreach (var channel in _channels.Values) channel.OnReset(new ChannelResetException(reason.Message, reason));
+        // A pump that waits for a peer that does not read would otherwise wait forever.
+        await _stop.CancelAsync();
         await _stream.DisposeAsync();
         await pump.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failure is not null) throw failure as ProtocolException ?? new ProtocolException($"The stream failed: {failure.Message}", failure);
