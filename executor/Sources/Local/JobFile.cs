@@ -75,24 +75,25 @@ internal static class JobFile
         }
         catch (YamlException mistake)
         {
-            problems.Add(PositionOf(mistake), TabBefore(text, mistake.Start.Line) ?? Sentence(mistake.Message));
+            if (TabBefore(text, mistake) is { } tab) problems.Add(tab, "a tab is no indentation in YAML; use spaces");
+            else problems.Add(PositionOf(mistake.Start), Sentence(mistake.Message));
         }
 
         problems.ThrowIfAny();
         throw new InvalidOperationException("A problem was just added.");
     }
 
-    private static FilePosition PositionOf(YamlException mistake) =>
-        new(Math.Max(1, mistake.Start.Line), Math.Max(1, mistake.Start.Column));
+    private static FilePosition PositionOf(Mark mark) => new(Math.Max(1, mark.Line), Math.Max(1, mark.Column));
 
-    /// <summary>The parser's words for a tab in the indentation help nobody.</summary>
-    private static string? TabBefore(string text, long line)
+    /// <summary>The parser stumbles over a tab in the indentation somewhere else and in words that help nobody.</summary>
+    private static FilePosition? TabBefore(string text, YamlException mistake)
     {
         var lines = text.Split('\n');
-        for (var at = Math.Max(1, line - 1); at <= Math.Min(line, lines.Length); at++)
+        var last = Math.Min(mistake.End.Line + 1, lines.Length);
+        for (var at = Math.Max(1, mistake.Start.Line - 1); at <= last; at++)
         {
-            var written = lines[at - 1];
-            if (written[..^written.TrimStart().Length].Contains('\t')) return $"line {at} is indented by a tab; YAML wants spaces";
+            var content = lines[at - 1].TrimStart(' ');
+            if (content.StartsWith('\t')) return new(at, lines[at - 1].Length - content.Length + 1);
         }
 
         return null;

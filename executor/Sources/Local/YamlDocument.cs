@@ -28,7 +28,17 @@ internal sealed class YamlDocument
     public static YamlValue? Read(string text)
     {
         using var reader = new StringReader(text);
-        return new YamlDocument(reader).ReadStream();
+        var document = new YamlDocument(reader);
+        try
+        {
+            return document.ReadStream();
+        }
+        catch (InvalidOperationException lost)
+        {
+            // What the library's scanner says to some broken files, for example one that starts with "...".
+            var at = document.parser.Current?.End ?? new Mark(0, 1, 1);
+            throw new YamlException(at, at, "the text ends or begins in the middle of something", lost);
+        }
     }
 
     private YamlValue? ReadStream()
