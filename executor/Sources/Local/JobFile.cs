@@ -28,7 +28,7 @@ internal static class JobFile
     {
         var fromStandardInput = path == StandardInput;
         var shownPath = fromStandardInput ? "<stdin>" : path;
-        var name = fromStandardInput ? "stdin" : Path.GetFileNameWithoutExtension(path);
+        var name = fromStandardInput ? "stdin" : Path.GetFileNameWithoutExtension(path) is { Length: > 0 } stem ? stem : "job";
         var problems = new JobFileProblems(shownPath);
         var text = ReadText(path, shownPath, fromStandardInput, context, problems);
         var document = ReadYaml(text, problems);
@@ -75,33 +75,11 @@ internal static class JobFile
         }
         catch (YamlException mistake)
         {
-            if (TabBefore(text, mistake) is { } tab) problems.Add(tab, "a tab is no indentation in YAML; use spaces");
-            else problems.Add(PositionOf(mistake.Start), Sentence(mistake.Message));
+            var (position, message) = YamlMistake.Explain(mistake, text);
+            problems.Add(position, message);
         }
 
         problems.ThrowIfAny();
         throw new InvalidOperationException("A problem was just added.");
-    }
-
-    private static FilePosition PositionOf(Mark mark) => new(Math.Max(1, mark.Line), Math.Max(1, mark.Column));
-
-    /// <summary>The parser stumbles over a tab in the indentation somewhere else and in words that help nobody.</summary>
-    private static FilePosition? TabBefore(string text, YamlException mistake)
-    {
-        var lines = text.Split('\n');
-        var last = Math.Min(mistake.End.Line + 1, lines.Length);
-        for (var at = Math.Max(1, mistake.Start.Line - 1); at <= last; at++)
-        {
-            var content = lines[at - 1].TrimStart(' ');
-            if (content.StartsWith('\t')) return new(at, lines[at - 1].Length - content.Length + 1);
-        }
-
-        return null;
-    }
-
-    private static string Sentence(string message)
-    {
-        var text = Quoted.Line(message.Trim(), 300).TrimEnd('.');
-        return text.Length == 0 ? "is not YAML" : "is not YAML here: " + char.ToLowerInvariant(text[0]) + text[1..];
     }
 }

@@ -119,7 +119,7 @@ internal sealed class YamlDocument
         if (weight > MaximumWeight) throw Refused(at, "its aliases expand to more than 16 MiB");
     }
 
-    private static YamlException Refused(ParsingEvent at, string reason) => new(at.Start, at.End, reason);
+    private static YamlRefusedException Refused(ParsingEvent at, string reason) => new(at.Start, at.End, reason);
 
     private static FilePosition At(ParsingEvent at) => new(at.Start.Line, at.Start.Column);
 }
