@@ -39,10 +39,15 @@ internal static class ByteSize
         var unitText = written[unitAt..].TrimStart();
         if (!decimal.TryParse(written[..unitAt], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
         {
-            return Fail(unitAt is > 20 ? $"\"{written}\" is too large" : $"\"{written}\" is no size; write one such as 2GB or 512MB", out problem);
+            var reason = unitAt > 20 ? "is too large" : "is no size; write one such as 2GB or 512MB";
+            return Fail($"\"{written}\" {reason}", out problem);
         }
 
-        if (unitText.Length == 0) return Fail($"\"{written}\" has no unit; write \"{written}MB\" for megabytes or \"{written}GB\" for gigabytes", out problem);
+        if (unitText.Length == 0)
+        {
+            return Fail($"\"{written}\" has no unit; write \"{written}MB\" for megabytes or \"{written}GB\" for gigabytes", out problem);
+        }
+
         var unit = Units.FirstOrDefault(u => u.Names.Contains(unitText, StringComparer.OrdinalIgnoreCase)).Bytes;
         if (unit == 0) return Fail($"\"{unitText}\" is no unit of size; use KB, MB, GB or TB", out problem);
         if (number > long.MaxValue / (decimal)unit) return Fail($"\"{written}\" is too large", out problem);

@@ -86,9 +86,11 @@ internal static class Duration
         TakeWhile(text, ref at, char.IsWhiteSpace);
         var name = TakeWhile(text, ref at, char.IsAsciiLetter);
         TakeWhile(text, ref at, char.IsWhiteSpace);
-        if (!decimal.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number))
+        var isNumber = decimal.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
+        if (!isNumber || (name.Length == 0 && at < text.Length))
         {
-            return Fail(digits.Length > 20 ? $"\"{text}\" is too long" : $"\"{text}\" is no duration; write one such as 30m or 1h30m", out problem);
+            var reason = digits.Length > 20 ? "is too long" : "is no duration; write one such as 30m or 1h30m";
+            return Fail($"\"{text}\" {reason}", out problem);
         }
 
         if (name.Length == 0) return Fail($"\"{text}\" has a number without a unit; write d, h, m, s or ms after each", out problem);

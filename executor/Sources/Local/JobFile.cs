@@ -28,7 +28,7 @@ internal static class JobFile
     {
         var fromStandardInput = path == StandardInput;
         var shownPath = fromStandardInput ? "<stdin>" : path;
-        var name = fromStandardInput ? "stdin" : Path.GetFileNameWithoutExtension(path);
+        var name = fromStandardInput ? "stdin" : Path.GetFileNameWithoutExtension(path) is { Length: > 0 } stem ? stem : "job";
         var problems = new JobFileProblems(shownPath);
         var text = ReadText(path, shownPath, fromStandardInput, context, problems);
         var document = ReadYaml(text, problems);
@@ -75,32 +75,11 @@ internal static class JobFile
         }
         catch (YamlException mistake)
         {
-            problems.Add(PositionOf(mistake), TabBefore(text, mistake.Start.Line) ?? Sentence(mistake.Message));
+            var (position, message) = YamlMistake.Explain(mistake, text);
+            problems.Add(position, message);
         }
 
         problems.ThrowIfAny();
         throw new InvalidOperationException("A problem was just added.");
-    }
-
-    private static FilePosition PositionOf(YamlException mistake) =>
-        new(Math.Max(1, mistake.Start.Line), Math.Max(1, mistake.Start.Column));
-
-    /// <summary>The parser's words for a tab in the indentation help nobody.</summary>
-    private static string? TabBefore(string text, long line)
-    {
-        var lines = text.Split('\n');
-        for (var at = Math.Max(1, line - 1); at <= Math.Min(line, lines.Length); at++)
-        {
-            var written = lines[at - 1];
-            if (written[..^written.TrimStart().Length].Contains('\t')) return $"line {at} is indented by a tab; YAML wants spaces";
-        }
-
-        return null;
-    }
-
-    private static string Sentence(string message)
-    {
-        var text = Quoted.Line(message.Trim(), 300).TrimEnd('.');
-        return text.Length == 0 ? "is not YAML" : "is not YAML here: " + char.ToLowerInvariant(text[0]) + text[1..];
     }
 }

@@ -30,7 +30,7 @@ internal sealed partial class JobFileReader
     private string ResolveFolder(string path, FilePosition position)
     {
         var folder = context.Resolve(path);
-        if (!Directory.Exists(folder)) problems.Add(position, $"\"workspace\": there is no folder {Quoted.Text(folder)}");
+        if (!Directory.Exists(folder)) problems.Add(position, $"\"workspace\": there is no folder {Quoted.Path(folder)}");
         return folder;
     }
 

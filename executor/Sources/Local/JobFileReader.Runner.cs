@@ -6,20 +6,6 @@ namespace RunnerVm.Sources.Local;
 /// <content>The machine: engine, size, network.</content>
 internal sealed partial class JobFileReader
 {
-    private const int MaximumCpus = 32;
-
-    private const long Mib = 1L << 20;
-
-    /// <summary>A kernel and the agent need about half of it.</summary>
-    private const long LeastMemory = 128 * Mib;
-
-    private const long MostMemory = 1L << 40;
-
-    private const long LeastDisk = 64 * Mib;
-
-    /// <summary>ext4 has no larger files, and the scratch disk is one.</summary>
-    private const long MostDisk = 16L << 40;
-
     private Fields? ReadRunner(YamlValue value) =>
         value.IsNull ? null : Fields.Read(value, "\"runner\"", Vocabulary.Runner, problems);
 
@@ -45,14 +31,14 @@ internal sealed partial class JobFileReader
     {
         var machine = new MachineRequest();
         var engine = runner.Choice("executor", Vocabulary.Engines, out var named) ? named! : machine.Engine;
-        var memory = runner.Size("memory", LeastMemory, MostMemory);
+        var memory = runner.Size("memory", JobFileLimits.LeastMemory, JobFileLimits.MostMemory);
         return machine with
         {
             Engine = engine,
             Isolation = ReadIsolation(runner, engine),
-            Cpus = runner.WholeNumber("cpus", 1, MaximumCpus) ?? machine.Cpus,
-            MemoryMib = memory is { } bytes ? (int)((bytes + Mib - 1) / Mib) : machine.MemoryMib,
-            DiskBytes = runner.Size("disk", LeastDisk, MostDisk) ?? machine.DiskBytes,
+            Cpus = runner.WholeNumber("cpus", JobFileLimits.LeastCpus, JobFileLimits.MostCpus) ?? machine.Cpus,
+            MemoryMib = memory is { } bytes ? JobFileLimits.MebibytesOf(bytes) : machine.MemoryMib,
+            DiskBytes = runner.Size("disk", JobFileLimits.LeastDisk, JobFileLimits.MostDisk) ?? machine.DiskBytes,
             KernelPath = ReadKernel(runner),
         };
     }
@@ -79,7 +65,7 @@ internal sealed partial class JobFileReader
     {
         if (runner.Text("kernel") is not { } path) return null;
         var kernel = context.Resolve(path);
-        if (!File.Exists(kernel)) problems.Add(runner["kernel"]!.Position, $"\"kernel\": there is no file {Quoted.Text(kernel)}");
+        if (!File.Exists(kernel)) problems.Add(runner["kernel"]!.Position, $"\"kernel\": there is no file {Quoted.Path(kernel)}");
         return kernel;
     }
 

@@ -58,7 +58,8 @@ internal sealed partial class JobFileReader
         {
             problems.Add(
                 source.Position,
-                $"the value of {name} does not belong in this file, which is copied and committed; write {{env: {name}}}, {{file: path}} or {{stdin: true}}");
+                $"the value of {name} does not belong in this file, which is copied and committed; "
+                + $"write {{env: {name}}}, {{file: path}} or {{stdin: true}}");
             return null;
         }
 
@@ -92,7 +93,7 @@ internal sealed partial class JobFileReader
     }
 
     private string? SecretFromFile(Fields fields, string name) => fields.Text("file") is { } path
-        ? SecretFromStream(fields["file"]!.Position, name, $"file {Quoted.Text(path)}", () => context.OpenFile(context.Resolve(path)))
+        ? SecretFromStream(fields["file"]!.Position, name, $"file {Quoted.Path(path)}", () => context.OpenFile(context.Resolve(path)))
         : null;
 
     private string? SecretFromStandardInput(Fields fields, string name)

@@ -17,7 +17,9 @@ internal sealed partial class JobFileReader
         var steps = new List<Step>();
         if (job.Has("script") && job.Has("steps"))
         {
-            problems.Add(job.PositionOf("steps"), "\"script\" and \"steps\" exclude each other; move the script into a step and drop \"script\", or drop \"steps\"");
+            problems.Add(
+                job.PositionOf("steps"),
+                "\"script\" and \"steps\" exclude each other; move the script into a step and drop \"script\", or drop \"steps\"");
         }
         else if (!job.Has("script") && !job.Has("steps"))
         {

@@ -1,5 +1,4 @@
 using RunnerVm.Jobs;
-using RunnerVm.Options;
 
 namespace RunnerVm.Sources.Local;
 
@@ -12,11 +11,6 @@ internal sealed partial class JobFileReader(JobFileContext context, JobFileProbl
     private const string DefaultImage = "debian-12";
 
     private const int MaximumNameLength = 200;
-
-    private static readonly TimeSpan ShortestTimeout = TimeSpan.FromSeconds(1);
-
-    /// <summary>Timers of the runtime end at 49 days.</summary>
-    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(30);
 
     public Job Read(YamlValue document, string defaultName)
     {
@@ -112,5 +106,6 @@ internal sealed partial class JobFileReader(JobFileContext context, JobFileProbl
         return false;
     }
 
-    private static TimeSpan? ReadTimeout(Fields fields) => fields.Time("timeout", ShortestTimeout, LongestTimeout);
+    private static TimeSpan? ReadTimeout(Fields fields) =>
+        fields.Time("timeout", JobFileLimits.ShortestTimeout, JobFileLimits.LongestTimeout);
 }

@@ -9,6 +9,9 @@ internal static class Quoted
 
     public static string Text(string text) => '"' + Line(text, MaximumLength) + '"';
 
+    /// <summary>A path is of use only whole.</summary>
+    public static string Path(string path) => '"' + Line(path, 4096) + '"';
+
     public static string Names(IEnumerable<string> names) => string.Join(", ", names);
 
     /// <summary><paramref name="text"/> without control characters, cut with an ellipsis after <paramref name="length"/> characters.</summary>

@@ -28,7 +28,17 @@ internal sealed class YamlDocument
     public static YamlValue? Read(string text)
     {
         using var reader = new StringReader(text);
-        return new YamlDocument(reader).ReadStream();
+        var document = new YamlDocument(reader);
+        try
+        {
+            return document.ReadStream();
+        }
+        catch (InvalidOperationException lost)
+        {
+            // What the library's scanner says to some broken files, for example one that starts with "...".
+            var at = document.parser.Current?.End ?? new Mark(0, 1, 1);
+            throw new YamlException(at, at, "the text ends or begins in the middle of something", lost);
+        }
     }
 
     private YamlValue? ReadStream()
@@ -109,7 +119,7 @@ internal sealed class YamlDocument
         if (weight > MaximumWeight) throw Refused(at, "its aliases expand to more than 16 MiB");
     }
 
-    private static YamlException Refused(ParsingEvent at, string reason) => new(at.Start, at.End, reason);
+    private static YamlRefusedException Refused(ParsingEvent at, string reason) => new(at.Start, at.End, reason);
 
     private static FilePosition At(ParsingEvent at) => new(at.Start.Line, at.Start.Column);
 }
