@@ -94,20 +94,14 @@ internal sealed class MaskedStream
     // Runs the automaton until no pattern can be going on (state 0, at the byte that broke it) or the chunk ends.
     private int Follow(int position, ReadOnlySpan<byte> chunk, IBufferWriter<byte> masked)
     {
-        int state = _state;
-        for (; position < chunk.Length; position++)
+        while (position < chunk.Length)
         {
-            state = _patterns.Step(state, chunk[position]);
-            if (state == 0)
+            position = _patterns.Follow(chunk, position, ref _state);
+            if (_state == 0)
                 break;
-            if (_patterns.MatchLength(state) != 0)
-            {
-                _state = state;
-                NoteMatch(position + 1, chunk, masked);
-            }
+            NoteMatch(position, chunk, masked);
         }
 
-        _state = state;
         return position;
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace RunnerVm.Logs;
 
@@ -15,20 +16,35 @@ internal sealed class SecretPatterns
     // More children than this, and a node gets a table of 256 instead of a list.
     private const int ListedChildren = 6;
 
+    // From this length on, comparing at once is faster than node by node.
+    private const int WorthwhileRun = 6;
+
     // 2^16 bits: 8 KiB stay in the first-level cache, and a thousand patterns fill under 2 % of them.
     private const int FilterWords = 1024;
+    private const int FilterShift = 22;
+    private const uint Multiplier = 0x9E3779B1;
+
+    // The filter looks at every fourth byte where the shortest pattern is long enough to be met all the same.
+    private const int LongestStride = 4;
 
     private readonly ulong[] _filter = new ulong[FilterWords];
     private Node[] _nodes = new Node[256];
+    private readonly byte[] _labels;
     private int[] _tables = [];
+    private readonly int _stride;
     private int _count = 1;
 
-    public SecretPatterns(IEnumerable<byte[]> patterns)
+    public SecretPatterns(IReadOnlyCollection<byte[]> patterns)
     {
         foreach (byte[] pattern in patterns)
             Add(pattern);
+        _stride = patterns.Count == 0 ? 1 : Math.Clamp(patterns.Min(pattern => pattern.Length) - Window + 1, 1, LongestStride);
+        foreach (byte[] pattern in patterns)
+            FillFilter(pattern);
         Array.Resize(ref _nodes, _count);
         LinkSuffixes();
+        _labels = new byte[_count];
+        MeasureRuns();
         BuildTables();
     }
 
@@ -44,37 +60,57 @@ internal sealed class SecretPatterns
     public int MatchLength(int state) => _nodes[state].Match;
 
     /// <summary>
-    /// The state after <paramref name="next"/>, or 0 when no pattern's first four bytes end here; then the search goes
-    /// on with <see cref="Find"/>, three bytes back.
+    /// Reads on from a state until a pattern ends, the text does, or no pattern's first four bytes end here (state 0);
+    /// then the search goes on with <see cref="Find"/>, three bytes before the returned position.
     /// </summary>
-    public int Step(int state, byte next)
+    /// <returns>The position after the last byte that was taken.</returns>
+    public int Follow(ReadOnlySpan<byte> text, int position, ref int state)
     {
-        do
+        Node[] nodes = _nodes;
+        int current = state;
+        while (position < text.Length)
         {
-            int child = Child(state, next);
-            if (child != 0)
-                return child;
-            state = _nodes[state].Fail;
+            int run = nodes[current].Run;
+            if (run >= WorthwhileRun)
+            {
+                int same = text[position..].CommonPrefixLength(_labels.AsSpan(current + 1, run));
+                position += same;
+                current += same;
+                if (position == text.Length)
+                    break;
+            }
+
+            current = Step(current, text[position]);
+            if (current == 0)
+                break;
+            position++;
+            if (nodes[current].Match != 0)
+                break;
         }
-        while (state != 0);
-        return 0;
+
+        state = current;
+        return position;
     }
 
-    /// <summary>The first position at or after <paramref name="from"/> where a pattern's first four bytes stand, with the
-    /// state after them; otherwise -1.</summary>
+    /// <summary>
+    /// The first position at or after <paramref name="from"/> where a pattern's first four bytes stand, with the state
+    /// after them; otherwise -1. Passes over starts of which the text shows that they become no whole pattern.
+    /// </summary>
     public int Find(ReadOnlySpan<byte> text, int from, out int state)
     {
-        int position = from;
-        while ((position = NextCandidate(text, position)) >= 0)
+        for (int sample = from + _stride - 1; (sample = NextSample(text, sample)) >= 0; sample += _stride)
         {
-            state = Begin(text.Slice(position, Window));
-            if (state != 0)
-                return position;
-            position++;
+            for (int start = sample - _stride + 1; start <= sample; start++)
+            {
+                state = Begin(text.Slice(start, Window));
+                if (state != 0)
+                    return start;
+            }
+
+            from = sample + 1;
         }
 
-        state = 0;
-        return -1;
+        return FindNearEnd(text, Math.Max(from, text.Length - Window - _stride + 2), out state);
     }
 
     /// <summary>The state after a pattern's first bytes, or 0 when no pattern begins so.</summary>
@@ -91,23 +127,53 @@ internal sealed class SecretPatterns
         return state;
     }
 
-    // Four windows out of one eight-byte read: one bounds check and one branch for four positions.
-    private int NextCandidate(ReadOnlySpan<byte> text, int position)
+    // The last few starts, whose sample would reach over the end.
+    private int FindNearEnd(ReadOnlySpan<byte> text, int from, out int state)
     {
-        ulong[] filter = _filter;
-        for (; position <= text.Length - 8; position += 4)
+        for (int start = from; start <= text.Length - Window; start++)
         {
-            ulong bytes = BinaryPrimitives.ReadUInt64LittleEndian(text[position..]);
-            ulong hits = Filter(filter, (uint)bytes) | Filter(filter, (uint)(bytes >> 8))
-                | Filter(filter, (uint)(bytes >> 16)) | Filter(filter, (uint)(bytes >> 24));
-            if ((hits & 1) != 0)
-                break;
+            state = Begin(text.Slice(start, Window));
+            if (state != 0)
+                return start;
         }
 
-        for (; position <= text.Length - Window; position++)
+        state = 0;
+        return -1;
+    }
+
+    // The first sampled window that is in the filter. Two to four windows for one branch.
+    private int NextSample(ReadOnlySpan<byte> text, int sample)
+    {
+        ulong[] filter = _filter;
+        if (_stride == LongestStride)
         {
-            if ((Filter(filter, BinaryPrimitives.ReadUInt32LittleEndian(text[position..])) & 1) != 0)
-                return position;
+            for (; sample <= text.Length - (4 * LongestStride); sample += 4 * LongestStride)
+            {
+                ReadOnlySpan<byte> block = text.Slice(sample, 4 * LongestStride);
+                ulong low = BinaryPrimitives.ReadUInt64LittleEndian(block);
+                ulong high = BinaryPrimitives.ReadUInt64LittleEndian(block[8..]);
+                ulong hits = Filter(filter, (uint)low) | Filter(filter, (uint)(low >> 32))
+                    | Filter(filter, (uint)high) | Filter(filter, (uint)(high >> 32));
+                if ((hits & 1) != 0)
+                    break;
+            }
+        }
+        else if (_stride == 1)
+        {
+            for (; sample <= text.Length - 8; sample += 4)
+            {
+                ulong bytes = BinaryPrimitives.ReadUInt64LittleEndian(text[sample..]);
+                ulong hits = Filter(filter, (uint)bytes) | Filter(filter, (uint)(bytes >> 8))
+                    | Filter(filter, (uint)(bytes >> 16)) | Filter(filter, (uint)(bytes >> 24));
+                if ((hits & 1) != 0)
+                    break;
+            }
+        }
+
+        for (; sample <= text.Length - Window; sample += _stride)
+        {
+            if ((Filter(filter, BinaryPrimitives.ReadUInt32LittleEndian(text[sample..])) & 1) != 0)
+                return sample;
         }
 
         return -1;
@@ -116,10 +182,25 @@ internal sealed class SecretPatterns
     // The lowest bit of the result tells; the others are noise. A 64-bit shift takes its count modulo 64.
     private static ulong Filter(ulong[] filter, uint window)
     {
-        uint hash = window * 0x9E3779B1;
-        return filter[hash >> 22] >> (int)(hash >> 16);
+        uint hash = window * Multiplier;
+        return filter[hash >> FilterShift] >> (int)(hash >> (FilterShift - 6));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Step(int state, byte next)
+    {
+        while (true)
+        {
+            int child = Child(state, next);
+            if (child != 0)
+                return child;
+            state = _nodes[state].Fail;
+            if (state == 0)
+                return 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Child(int state, byte label)
     {
         ref readonly Node node = ref _nodes[state];
@@ -144,8 +225,16 @@ internal sealed class SecretPatterns
 
         _nodes[state].Match = pattern.Length;
         LongestPattern = Math.Max(LongestPattern, pattern.Length);
-        uint hash = BinaryPrimitives.ReadUInt32LittleEndian(pattern) * 0x9E3779B1;
-        _filter[hash >> 22] |= 1UL << (int)(hash >> 16);
+    }
+
+    // Whatever the phase of the samples, one of them falls on one of a pattern's first windows.
+    private void FillFilter(byte[] pattern)
+    {
+        for (int offset = 0; offset < _stride; offset++)
+        {
+            uint hash = BinaryPrimitives.ReadUInt32LittleEndian(pattern.AsSpan(offset)) * Multiplier;
+            _filter[hash >> FilterShift] |= 1UL << (int)(hash >> (FilterShift - 6));
+        }
     }
 
     private int NewNode(int parent, byte label)
@@ -186,6 +275,18 @@ internal sealed class SecretPatterns
         }
     }
 
+    // A pattern's nodes stand one after the other, so its unbranched end can be compared as one piece of text.
+    private void MeasureRuns()
+    {
+        for (int node = _count - 1; node > 0; node--)
+        {
+            _labels[node] = _nodes[node].Label;
+            int child = _nodes[node].FirstChild;
+            if (child == node + 1 && _nodes[child].NextSibling == 0 && _nodes[child].Match == 0)
+                _nodes[node].Run = _nodes[child].Run + 1;
+        }
+    }
+
     private void BuildTables()
     {
         var tables = new List<int>(new int[256]);
@@ -215,6 +316,9 @@ internal sealed class SecretPatterns
         public int Match;
         public int Depth;
         public int Table;
+
+        /// <summary>How many nodes after this one are the only way on, with no pattern ending there.</summary>
+        public int Run;
         public byte Label;
     }
 }
