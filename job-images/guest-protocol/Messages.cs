@@ -80,6 +80,9 @@ public sealed record ExecControl
     /// <summary>SIGKILL for every process of the step, whatever session or group it moved to.</summary>
     public bool Kill { get; init; }
 
+    /// <summary>Standard input ends here; unlike the end of the channel's data this leaves room for further control.</summary>
+    public bool EndInput { get; init; }
+
     /// <summary>New size of a pty, rows and columns.</summary>
     public int[]? WindowSize { get; init; }
 }
