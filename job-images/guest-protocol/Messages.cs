@@ -47,7 +47,7 @@ public sealed record ThawResult
 /// Host → guest, on an exec or pty channel. The process leads a session and a process group of its own, in a cgroup of
 /// its own. Lanes to the guest: 0 standard input, 2 control (<see cref="ExecControl"/>, one message a data frame). Lanes
 /// to the host: 0 standard output (all output of a pty), 1 standard error. The host keeps its direction open until the
-/// result, because control may be needed until then; its end counts as <see cref="ExecControl.CloseInput"/>.
+/// result, because control may be needed until then; its end counts as <see cref="ExecControl.EndInput"/>.
 /// </summary>
 public sealed record ExecRequest
 {
@@ -66,7 +66,7 @@ public sealed record ExecRequest
     /// <summary>Absolute, or relative to the workspace.</summary>
     public string? WorkingDirectory { get; init; }
 
-    /// <summary>False: standard input is /dev/null. True: it is lane 0, until <see cref="ExecControl.CloseInput"/>.</summary>
+    /// <summary>False: standard input is /dev/null. True: it is lane 0, until <see cref="ExecControl.EndInput"/>.</summary>
     public bool Input { get; init; }
 
     /// <summary>Initial size of a pty, in characters.</summary>
@@ -84,8 +84,8 @@ public sealed record ExecControl
     /// <summary>SIGKILL for every process of the step, whatever session or group it moved to.</summary>
     public bool Kill { get; init; }
 
-    /// <summary>No more standard input will come.</summary>
-    public bool CloseInput { get; init; }
+    /// <summary>Standard input ends here; unlike the end of the channel's data this leaves room for further control.</summary>
+    public bool EndInput { get; init; }
 
     /// <summary>New size of a pty, rows and columns.</summary>
     public int[]? WindowSize { get; init; }
