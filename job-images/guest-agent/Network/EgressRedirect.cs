@@ -2,9 +2,24 @@ using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Network;
 
-/// <summary>Turns outbound TCP and DNS of the guest into dial and dns channels.</summary>
+/// <summary>
+/// Turns outbound TCP and DNS of the guest into dial and dns channels, without a network card and without netfilter:
+/// a route makes every address local, a BPF program steers every port to the agent's sockets, and a socket's own name
+/// says where its peer wanted to go.
+/// </summary>
 internal static class EgressRedirect
 {
-    /// <summary>Called once, by thaw, in the job's root and with loopback up.</summary>
-    internal static void Start(GuestConnection connection) => _ = connection;
+    /// <summary>Called once, by thaw, in the job's root. All of it lives as long as the process.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">The kernel lacks something; the message says what.</exception>
+    public static void Start(GuestConnection connection)
+    {
+        DescriptorLimit.Raise();
+        var steering = new SocketSteering();
+        new LocalAddresses(steering).Start();
+        RouteSetup.Apply();
+        new TcpRedirect(connection).Start(steering);
+        new UdpRedirect(new DnsPipe(connection), new PacketSender()).Start(steering);
+        steering.Attach();
+        ResolverFile.Write("/etc/resolv.conf");
+    }
 }
