@@ -60,6 +60,7 @@ internal sealed class StartedStep : IAsyncDisposable
             try
             {
                 var child = Launch(new(command, environment, folder, null, [inputRead, outputWrite, errorWrite]));
+                if (!request.Input) inputWrite.Dispose();
                 return new(channel, child, new(channel, (outputRead, 0), (errorRead, 1)), new(inputWrite, isTerminal: false), null, cgroup, reaper);
             }
             catch
