@@ -25,6 +25,8 @@ internal static class MaskingBenchmark
         Measure(report, "base64 text, 30 secrets", thirty, Random64());
         Measure(report, "near matches: secrets without their last byte", thirty, Repeated(secrets.Select(secret => secret[..^1])));
         Measure(report, "near matches: first four bytes of each secret", thirty, Repeated(secrets.Select(secret => secret[..4])));
+        Measure(report, "near matches: bytes 2 to 5 of each secret", thirty, Repeated(secrets.Select(secret => secret[2..6])));
+        Measure(report, "near matches: first six bytes of each secret", thirty, Repeated(secrets.Select(secret => secret[..6])));
         Measure(report, "nothing but secrets", thirty, Repeated(secrets));
         Measure(report, "periodic: 4,000 x 'a' and a 'b' against 'aaaa…'", new SecretMasker([new string('a', 4000) + "b"]), Repeated(["a"]));
     }
