@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 
 namespace RunnerVm.Logs;
 
@@ -126,7 +127,7 @@ internal sealed class MaskedStream
             if (from + SecretPatterns.Window > chunk.Length)
                 return int.MaxValue;
             CopyTo(window, from, chunk);
-            _state = _patterns.Begin(window);
+            _state = _patterns.StateAfter(BinaryPrimitives.ReadUInt32LittleEndian(window));
             if (_state != 0)
                 return from;
         }

@@ -8,7 +8,7 @@ namespace RunnerVm.Logs;
 /// </summary>
 /// <remarks>
 /// What is not covered, because no list can be: a value that was compressed, encrypted, reversed, cut in pieces or
-/// encoded twice in unlike ways. Inside a longer base64 text the characters that a secret shares with its neighbours
+/// encoded twice in unlike ways, or that has colours between its letters. Inside a longer base64 text the characters that a secret shares with its neighbours
 /// stay: up to four bits of its first and of its last byte.
 /// </remarks>
 internal static class SecretEncodings

@@ -8,7 +8,7 @@ namespace RunnerVm.Logs;
 /// lets ordinary text pass at memory speed, the automaton bounds the cost of hostile text: each byte is read a constant
 /// number of times. Immutable, shared by all streams of a job.
 /// </summary>
-internal sealed class SecretPatterns
+internal sealed partial class SecretPatterns
 {
     /// <summary>Shortest pattern, and the width of the filter's window.</summary>
     public const int Window = 4;
@@ -30,23 +30,13 @@ internal sealed class SecretPatterns
     private readonly ulong[] _filter = new ulong[FilterWords];
     private Node[] _nodes = new Node[256];
     private readonly byte[] _labels;
+
+    // Every pattern's first four bytes by their hash: a power of two of slots, at most a quarter full, open addressing.
+    private readonly (uint Window, int State)[] _starts;
+    private readonly int _startShift;
     private int[] _tables = [];
     private readonly int _stride;
     private int _count = 1;
-
-    public SecretPatterns(IReadOnlyCollection<byte[]> patterns)
-    {
-        foreach (byte[] pattern in patterns)
-            Add(pattern);
-        _stride = patterns.Count == 0 ? 1 : Math.Clamp(patterns.Min(pattern => pattern.Length) - Window + 1, 1, LongestStride);
-        foreach (byte[] pattern in patterns)
-            FillFilter(pattern);
-        Array.Resize(ref _nodes, _count);
-        LinkSuffixes();
-        _labels = new byte[_count];
-        MeasureRuns();
-        BuildTables();
-    }
 
     /// <summary>Length of the longest pattern in bytes; 0 when there is none.</summary>
     public int LongestPattern { get; private set; }
@@ -102,7 +92,7 @@ internal sealed class SecretPatterns
         {
             for (int start = sample - _stride + 1; start <= sample; start++)
             {
-                state = Begin(text.Slice(start, Window));
+                state = StateAfter(BinaryPrimitives.ReadUInt32LittleEndian(text[start..]));
                 if (state != 0)
                     return start;
             }
@@ -111,6 +101,18 @@ internal sealed class SecretPatterns
         }
 
         return FindNearEnd(text, Math.Max(from, text.Length - Window - _stride + 2), out state);
+    }
+
+    /// <summary>The state after a pattern's first four bytes, given as a little-endian number, or 0.</summary>
+    public int StateAfter(uint window)
+    {
+        (uint Window, int State)[] starts = _starts;
+        for (uint slot = (window * Multiplier) >> _startShift; ; slot++)
+        {
+            ref readonly (uint Window, int State) entry = ref starts[slot & (uint)(starts.Length - 1)];
+            if (entry.Window == window || entry.State == 0)
+                return entry.State;
+        }
     }
 
     /// <summary>The state after a pattern's first bytes, or 0 when no pattern begins so.</summary>
@@ -132,7 +134,7 @@ internal sealed class SecretPatterns
     {
         for (int start = from; start <= text.Length - Window; start++)
         {
-            state = Begin(text.Slice(start, Window));
+            state = StateAfter(BinaryPrimitives.ReadUInt32LittleEndian(text[start..]));
             if (state != 0)
                 return start;
         }
@@ -210,101 +212,6 @@ internal sealed class SecretPatterns
         while (child != 0 && _nodes[child].Label != label)
             child = _nodes[child].NextSibling;
         return child;
-    }
-
-    private void Add(byte[] pattern)
-    {
-        if (pattern.Length < Window)
-            throw new ArgumentException($"A pattern needs at least {Window} bytes.", nameof(pattern));
-        int state = 0;
-        foreach (byte label in pattern)
-        {
-            int child = Child(state, label);
-            state = child != 0 ? child : NewNode(state, label);
-        }
-
-        _nodes[state].Match = pattern.Length;
-        LongestPattern = Math.Max(LongestPattern, pattern.Length);
-    }
-
-    // Whatever the phase of the samples, one of them falls on one of a pattern's first windows.
-    private void FillFilter(byte[] pattern)
-    {
-        for (int offset = 0; offset < _stride; offset++)
-        {
-            uint hash = BinaryPrimitives.ReadUInt32LittleEndian(pattern.AsSpan(offset)) * Multiplier;
-            _filter[hash >> FilterShift] |= 1UL << (int)(hash >> (FilterShift - 6));
-        }
-    }
-
-    private int NewNode(int parent, byte label)
-    {
-        if (_count == _nodes.Length)
-            Array.Resize(ref _nodes, _count * 2);
-        _nodes[_count] = new Node
-        {
-            Label = label, Depth = _nodes[parent].Depth + 1, NextSibling = _nodes[parent].FirstChild,
-        };
-        _nodes[parent].FirstChild = _count;
-        return _count++;
-    }
-
-    // Breadth first, so a node's shorter suffixes are linked before it. Links to nodes above the window's depth are
-    // cut off: the filter finds those starts again.
-    private void LinkSuffixes()
-    {
-        var suffix = new int[_count];
-        var queue = new Queue<int>();
-        queue.Enqueue(0);
-        while (queue.TryDequeue(out int parent))
-        {
-            for (int node = _nodes[parent].FirstChild; node != 0; node = _nodes[node].NextSibling)
-            {
-                queue.Enqueue(node);
-                int link = parent;
-                do
-                {
-                    link = suffix[link];
-                    suffix[node] = link == parent ? 0 : Child(link, _nodes[node].Label);
-                }
-                while (suffix[node] == 0 && link != 0);
-                if (_nodes[node].Match == 0)
-                    _nodes[node].Match = _nodes[suffix[node]].Match;
-                _nodes[node].Fail = _nodes[suffix[node]].Depth >= Window ? suffix[node] : 0;
-            }
-        }
-    }
-
-    // A pattern's nodes stand one after the other, so its unbranched end can be compared as one piece of text.
-    private void MeasureRuns()
-    {
-        for (int node = _count - 1; node > 0; node--)
-        {
-            _labels[node] = _nodes[node].Label;
-            int child = _nodes[node].FirstChild;
-            if (child == node + 1 && _nodes[child].NextSibling == 0 && _nodes[child].Match == 0)
-                _nodes[node].Run = _nodes[child].Run + 1;
-        }
-    }
-
-    private void BuildTables()
-    {
-        var tables = new List<int>(new int[256]);
-        for (int node = 0; node < _count; node++)
-        {
-            int children = 0;
-            for (int child = _nodes[node].FirstChild; child != 0; child = _nodes[child].NextSibling)
-                children++;
-            if (children <= ListedChildren)
-                continue;
-            int table = tables.Count;
-            tables.AddRange(new int[256]);
-            for (int child = _nodes[node].FirstChild; child != 0; child = _nodes[child].NextSibling)
-                tables[table + _nodes[child].Label] = child;
-            _nodes[node].Table = table >> 8;
-        }
-
-        _tables = [.. tables];
     }
 
     /// <summary>Index 0 is the root; 0 as a link means none.</summary>

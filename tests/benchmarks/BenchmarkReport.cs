@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 
@@ -37,16 +36,19 @@ internal sealed class BenchmarkReport(TextWriter output, bool json)
         output.WriteLine($"  {what,-58} {text,10} {unit}{limitText}");
     }
 
-    /// <summary>Megabytes (10^6 bytes) a second: the median of <paramref name="rounds"/> runs, after one that does not count.</summary>
+    /// <summary>
+    /// Megabytes (10^6 bytes) a second of processor time, so that neighbours on the machine do not count: the median of
+    /// <paramref name="rounds"/> runs, after one that does not count. For work on one thread that waits for nothing.
+    /// </summary>
     public void Throughput(string what, long bytes, int rounds, double? bound, Action run)
     {
         run();
         var rates = new double[rounds];
         for (int round = 0; round < rounds; round++)
         {
-            long start = Stopwatch.GetTimestamp();
+            TimeSpan start = Environment.CpuUsage.TotalTime;
             run();
-            rates[round] = bytes / 1e6 / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            rates[round] = bytes / 1e6 / (Environment.CpuUsage.TotalTime - start).TotalSeconds;
         }
 
         Array.Sort(rates);
