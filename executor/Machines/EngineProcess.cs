@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using CliWrap;
 
 namespace RunnerVm.Machines;
@@ -18,7 +19,6 @@ internal sealed class EngineProcess : IAsyncDisposable
     private static readonly string[] Wrapping =
         ["--pdeathsig", "KILL", "--no-new-privs", "prlimit", "--core=0", "setsid"];
 
-    private readonly CancellationTokenSource _kill = new();
     private readonly BoundedTail _output = new(BoundedTail.DefaultCapacity);
     private readonly BoundedTail _errors = new(BoundedTail.DefaultCapacity);
 
@@ -31,7 +31,7 @@ internal sealed class EngineProcess : IAsyncDisposable
             .WithValidation(CommandResultValidation.None)
             .WithStandardOutputPipe(PipeTarget.Create(_output.FillFromAsync))
             .WithStandardErrorPipe(PipeTarget.Create(_errors.FillFromAsync))
-            .ExecuteAsync(_kill.Token, CancellationToken.None);
+            .ExecuteAsync();
         ProcessId = command.ProcessId;
         Exited = WaitAsync(command);
     }
@@ -61,21 +61,26 @@ internal sealed class EngineProcess : IAsyncDisposable
     /// <summary>SIGKILL, waited for. May be called again.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (!Exited.IsCompleted) await _kill.CancelAsync();
+        try
+        {
+            // Not CliWrap's own way, which looks through all of /proc for children first: an engine has none, its
+            // seccomp filter sees to that. The runtime holds the number until the child is reaped, so it is this process.
+            if (!Exited.IsCompleted)
+            {
+                using var process = Process.GetProcessById(ProcessId);
+                process.Kill();
+            }
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            // It has just ended by itself.
+        }
+
         await Exited;
     }
 
-    private async Task<MachineExit> WaitAsync(CommandTask<CommandResult> command)
-    {
-        try
-        {
-            return new(Normalize((await command).ExitCode), _errors.ToString().Trim());
-        }
-        catch (OperationCanceledException)
-        {
-            return new(128 + 9, _errors.ToString().Trim());
-        }
-    }
+    private async Task<MachineExit> WaitAsync(CommandTask<CommandResult> command) =>
+        new((await command).ExitCode, _errors.ToString().Trim());
 
     /// <summary>A null takes a variable away: secrets given to us in the environment must not sit in the engine's.</summary>
     private static Dictionary<string, string?> MinimalEnvironment()
@@ -86,6 +91,4 @@ internal sealed class EngineProcess : IAsyncDisposable
         variables["LANG"] = "C";
         return variables;
     }
-
-    private static int Normalize(int code) => code < 0 ? 128 - code : code;
 }

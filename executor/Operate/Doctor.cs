@@ -32,8 +32,8 @@ internal sealed class Doctor(
         const string WithoutIt = "Jobs run on a software CPU without it.";
         if (result.Real) return new(Name, CheckStatus.Ok, $"real: {result.Figure}");
         return result.Kvm
-            ? new(Name, CheckStatus.Warn, $"emulated: {result.Figure}", $"{result.Reason}. {WithoutIt}", result.Fix)
-            : new(Name, CheckStatus.Warn, "not usable", $"{result.Reason?.TrimEnd('.')}. {WithoutIt}", result.Fix);
+            ? new(Name, CheckStatus.Warn, $"emulated: {result.Figure}", $"hardware does more than 50 million. {WithoutIt}", result.Fix)
+            : new(Name, CheckStatus.Warn, "not usable", $"{result.Reason}. {WithoutIt}", result.Fix);
     }
 
     /// <summary>One missing engine is no more than a line, as long as there is another.</summary>

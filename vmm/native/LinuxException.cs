@@ -8,10 +8,10 @@ internal sealed class LinuxException : Exception
 {
     public LinuxException(string attempt, int errno, string? fix = null)
         : base($"Cannot {attempt}: {Describe(errno)} ({LibC.ErrnoName(errno)}).{(fix is null ? "" : " " + fix)}") =>
-        (Attempt, Errno, Fix) = (attempt, errno, fix);
+        (Problem, Errno, Fix) = ($"Cannot {attempt}: {Describe(errno)} ({LibC.ErrnoName(errno)})", errno, fix);
 
-    /// <summary>Completes "Cannot ...", for example "open /dev/kvm".</summary>
-    public string Attempt { get; }
+    /// <summary>The message without its fix and full stop, for those who show the fix elsewhere.</summary>
+    public string Problem { get; }
 
     public int Errno { get; }
 

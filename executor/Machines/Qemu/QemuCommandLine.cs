@@ -15,10 +15,14 @@ internal static class QemuCommandLine
     /// <summary>What the scratch disk says in <c>/sys/block/*/serial</c>.</summary>
     public const string ScratchSerial = "scratch";
 
-    public static IReadOnlyList<string> Build(MachineSpec spec, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
+    private const string ScratchOptions = "discard=unmap,cache.direct=off,cache.no-flush=on";
+
+    /// <summary>The guest's processors stand still (-S) until the monitor says <c>cont</c>.</summary>
+    public static IReadOnlyList<string> Build(
+        MachineSpec spec, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
     [
         "-name", $"guest=runnervm-{Escape(spec.Id)},process=runnervm-{Escape(spec.Id)}",
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         .. Board(spec, acceleration),
         .. Boot(spec, acceleration),
@@ -80,8 +84,8 @@ internal static class QemuCommandLine
     /// <summary>The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (no-flush).</summary>
     private static string[] ScratchDisk(string path) =>
     [
-        "-blockdev", $"driver=file,node-name=scratch-file,filename={Escape(path)},discard=unmap,aio=threads,cache.direct=off,cache.no-flush=on",
-        "-blockdev", "driver=raw,node-name=scratch,file=scratch-file,discard=unmap,detect-zeroes=off,cache.direct=off,cache.no-flush=on",
+        "-blockdev", $"driver=file,node-name=scratch-file,filename={Escape(path)},aio=threads,{ScratchOptions}",
+        "-blockdev", $"driver=raw,node-name=scratch,file=scratch-file,detect-zeroes=off,{ScratchOptions}",
         "-device", $"virtio-blk-device,drive=scratch,serial={ScratchSerial}",
     ];
 

@@ -45,9 +45,7 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         var process = await EngineProcess.StartAsync(_starter, path, arguments);
         try
         {
-            var stream = await ConnectAsync(process, agent, monitor, cancellationToken);
-            File.Delete(spec.ScratchDiskPath);
-            return new QemuMachine(process, stream);
+            return new QemuMachine(process, await ConnectAsync(process, agent, monitor, spec, cancellationToken));
         }
         catch
         {
@@ -63,13 +61,13 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
     private static QemuAcceleration Acceleration(RingZeroResult probe) =>
         probe.Real ? QemuAcceleration.Kvm : QemuAcceleration.Tcg(TimeStampCounter.Khz(probe));
 
-    /// <summary>Both connections, and the monitor's word that the machine is complete; or why QEMU ended instead.</summary>
+    /// <summary>The guest's stream once its processors run; or why QEMU ended instead.</summary>
     private async Task<Stream> ConnectAsync(
-        EngineProcess process, RunSocket agent, RunSocket monitor, CancellationToken cancellationToken)
+        EngineProcess process, RunSocket agent, RunSocket monitor, MachineSpec spec, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(StartLimit, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var connected = HandshakeAsync(agent, monitor, stop.Token);
+        var connected = BeginAsync(agent, monitor, spec, stop.Token);
         var ended = await Task.WhenAny(connected, process.Exited) != connected;
         if (ended) await stop.CancelAsync();
         try
@@ -84,17 +82,21 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
             // A broken connection is how the end of the process shows first; were it not the end, we make it one.
             await Task.WhenAny(process.Exited, Task.Delay(LastWords, time, cancellationToken));
             await process.DisposeAsync();
-            throw Ended(await process.Exited, e);
+            throw Ended(await process.Exited, process.OutputTail, e);
         }
     }
 
-    private static async Task<Stream> HandshakeAsync(RunSocket agent, RunSocket monitor, CancellationToken cancellationToken)
+    /// <summary>Waits until the machine is complete, takes the scratch disk's name away, and only then lets the guest begin.</summary>
+    private static async Task<Stream> BeginAsync(
+        RunSocket agent, RunSocket monitor, MachineSpec spec, CancellationToken cancellationToken)
     {
         var stream = await agent.AcceptAsync(cancellationToken);
         try
         {
-            await using var qmp = await monitor.AcceptAsync(cancellationToken);
-            await QmpGreeting.ExchangeAsync(qmp, cancellationToken);
+            await using var connection = await monitor.AcceptAsync(cancellationToken);
+            var qmp = await QmpConnection.OpenAsync(connection, cancellationToken);
+            File.Delete(spec.ScratchDiskPath);
+            await qmp.ExecuteAsync("cont", cancellationToken);
             return stream;
         }
         catch
@@ -104,10 +106,13 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         }
     }
 
-    private static MachineException Ended(MachineExit exit, Exception cause) => new(
-        $"QEMU ended at once with status {exit.ExitCode}: "
-        + (exit.StandardError.Length > 0 ? exit.StandardError : "it did not say why") + ".",
-        cause);
+    private static MachineException Ended(MachineExit exit, string console, Exception cause)
+    {
+        var words = exit.StandardError.Length > 0 ? exit.StandardError : cause.Message;
+        var tail = console.Trim().Split('\n')[^1];
+        return new($"QEMU ended at once with status {exit.ExitCode}: {words.TrimEnd('.')}."
+            + (tail.Length > 0 ? $" The guest's console ends with: {tail}" : ""), cause);
+    }
 
     private static void CheckFiles(MachineSpec spec)
     {

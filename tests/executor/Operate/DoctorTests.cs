@@ -55,7 +55,7 @@ public sealed class DoctorTests : IDisposable
         Assert.Equal("real: 190 million iterations/s in guest ring 0",
             RunnerVm.Operate.Doctor.KvmCheck(new(true, 12, 190e6, true, null, null, 1)).Detail);
         var denied = RunnerVm.Operate.Doctor.KvmCheck(new(false, 0, 0, false,
-            "Cannot open /dev/kvm: permission denied (EACCES).", "Add user 'x' to group 'kvm'.", 1));
+            "Cannot open /dev/kvm: permission denied (EACCES)", "Add user 'x' to group 'kvm'.", 1));
         Assert.Equal(CheckStatus.Warn, denied.Status);
         Assert.Equal("Cannot open /dev/kvm: permission denied (EACCES). Jobs run on a software CPU without it.", denied.Reason);
         Assert.Equal("Add user 'x' to group 'kvm'.", denied.Fix);

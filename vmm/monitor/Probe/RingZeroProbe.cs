@@ -43,7 +43,7 @@ internal static class RingZeroProbe
         }
         catch (LinuxException e)
         {
-            return ProbeReport.Failed(api, e.Message, e.Fix);
+            return ProbeReport.Failed(api, e.Problem, e.Fix);
         }
     }
 
