@@ -114,9 +114,18 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         await ((Task)machine.Exited).WaitAsync(TimeSpan.FromSeconds(1), host.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if ((e as ProtocolException ?? e.InnerException as ProtocolException) is { } violation && !machine.Exited.IsCompleted)
             return new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, violation.Message);
+        await KeepConsoleAsync(machine.ConsoleTail);
         if (_phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, MachineStory.NotStarted(e, machine));
         if (machine.Exited.IsCompleted) return new JobOutcome.RunnerFailed(FailureReason.MachineLost, MachineStory.Lost(machine));
         return Outcome(e);
+    }
+
+    private async Task KeepConsoleAsync(string tail)
+    {
+        if (tail.Length == 0) return;
+        var path = Path.Join(host.Data.Logs, $"{job.Id}.console.txt");
+        await File.WriteAllTextAsync(path, tail);
+        await log.NoticeAsync($"the last of the machine's console is in {path}");
     }
 
     private JobOutcome Outcome(Exception e) => e switch

@@ -50,7 +50,7 @@ internal sealed class StartedStep : IAsyncDisposable
             }
         }
 
-        var (inputRead, inputWrite) = KernelFile.Pipe();
+        var (inputRead, inputWrite) = request.Input ? KernelFile.Pipe() : NoInput();
         var (outputRead, outputWrite) = KernelFile.Pipe();
         var (errorRead, errorWrite) = KernelFile.Pipe();
         using (inputRead)
@@ -60,7 +60,6 @@ internal sealed class StartedStep : IAsyncDisposable
             try
             {
                 var child = Launch(new(command, environment, folder, null, [inputRead, outputWrite, errorWrite]));
-                if (!request.Input) inputWrite.Dispose();
                 return new(channel, child, new(channel, (outputRead, 0), (errorRead, 1)), new(inputWrite, isTerminal: false), null, cgroup, reaper);
             }
             catch
@@ -72,6 +71,9 @@ internal sealed class StartedStep : IAsyncDisposable
             }
         }
     }
+
+    private static (SafeFileHandle Read, SafeFileHandle Write) NoInput() =>
+        (KernelFile.Open("/dev/null", Libc.O_RDONLY | Libc.O_CLOEXEC), KernelFile.Open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC));
 
     /// <summary>Waits for the process and for its output to be on its way. A host that gives up ends the whole step.</summary>
     public async Task<ProcessEnd> WaitAsync()
