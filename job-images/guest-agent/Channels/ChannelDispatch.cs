@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Files;
 using RunnerVm.GuestAgent.Processes;
 using RunnerVm.GuestAgent.Thaw;
 using RunnerVm.GuestProtocol;
@@ -78,6 +79,9 @@ internal sealed class ChannelDispatch(GuestConnection connection, Disks disks, T
             case ChannelKind.Exec:
             case ChannelKind.Pty:
                 return ExecCall.RunAsync(channel, _workplace, reaper);
+            case ChannelKind.TarIn:
+            case ChannelKind.TarOut:
+                return TarCall.RunAsync(channel);
             case ChannelKind.Forward:
                 return ForwardPipe.RunAsync(channel);
             default:

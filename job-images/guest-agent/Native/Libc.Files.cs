@@ -8,6 +8,7 @@ internal static unsafe partial class Libc
 {
     public const int AT_FDCWD = -100;
     public const int AT_REMOVEDIR = 0x200;
+    public const int AT_EMPTY_PATH = 0x1000;
 
     public const int O_RDONLY = 0;
     public const int O_WRONLY = 1;
@@ -63,6 +64,45 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint readlinkat(int folder, string path, byte* buffer, nuint size);
+
+    public const long UTIME_OMIT = 0x3ffffffe;
+    public const uint STATX_BASIC_STATS = 0x7ff;
+    public const int S_IFMT = 0xf000;
+    public const int S_IFREG = 0x8000;
+    public const int S_IFDIR = 0x4000;
+    public const int S_IFLNK = 0xa000;
+
+    /// <summary>struct statx, as far as it is used; the same on every architecture.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct StatX
+    {
+        [FieldOffset(28)]
+        public ushort stx_mode;
+
+        [FieldOffset(40)]
+        public ulong stx_size;
+
+        [FieldOffset(112)]
+        public long stx_mtime_sec;
+
+        [FieldOffset(120)]
+        public uint stx_mtime_nsec;
+    }
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int statx(int folder, string path, int flags, uint mask, StatX* result);
+
+    public const ulong RESOLVE_NO_MAGICLINKS = 2;
+    public const ulong RESOLVE_BENEATH = 8;
+
+    /// <summary>struct open_how (openat2(2)).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct OpenHow
+    {
+        public ulong flags;
+        public ulong mode;
+        public ulong resolve;
+    }
 
     public const nuint MS_RDONLY = 1;
     public const nuint MS_NOSUID = 2;

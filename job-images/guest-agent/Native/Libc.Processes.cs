@@ -94,6 +94,7 @@ internal static unsafe partial class Libc
     public static partial int waitid(int idType, int id, SignalInfo* info, int options);
 
     public const int RLIMIT_CORE = 4;
+    public const int RLIMIT_NPROC = 6;
     public const int RLIMIT_NOFILE = 7;
     public const ulong RLIM_INFINITY = ulong.MaxValue;
 

@@ -62,6 +62,7 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial long syscall(long number, nint a, nint b, nint c, nint d);
 
+    public const long SYS_getdents64 = 217;
     public const long SYS_finit_module = 313;
     public const long SYS_openat2 = 437;
 
@@ -97,6 +98,7 @@ internal static unsafe partial class Libc
 
     public const nuint RNDADDENTROPY = 0x40085203;
     public const nuint RNDRESEEDCRNG = 0x5207;
+    public const nuint FIONREAD = 0x541b;
     public const nuint TIOCSPTLCK = 0x40045431;
     public const nuint TIOCGPTN = 0x80045430;
     public const nuint TIOCSWINSZ = 0x5414;

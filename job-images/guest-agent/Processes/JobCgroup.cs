@@ -12,7 +12,11 @@ namespace RunnerVm.GuestAgent.Processes;
 /// </summary>
 internal sealed class JobCgroup
 {
-    private const long ReserveBytes = 24L * 1024 * 1024;
+    /// <summary>
+    /// Left to the kernel and the agent. What the kernel itself has taken is not part of the available memory, so the
+    /// job's own limit is met before the machine's: there the kernel would throw out program pages for a minute first.
+    /// </summary>
+    private const long ReserveBytes = 16L * 1024 * 1024;
     private const int MaxProcesses = 32_768;
 
     private readonly SafeFileHandle _job;
@@ -37,8 +41,7 @@ internal sealed class JobCgroup
         EnableControllers(root);
         KernelFile.CreateFolders(job);
         EnableControllers(job);
-        var memory = TotalMemory();
-        var limit = memory - Math.Max(ReserveBytes, memory / 20);
+        var limit = AvailableMemory() - ReserveBytes;
         if (limit > 0) _ = KernelFile.TrySet($"{job}/memory.max", limit.ToString(CultureInfo.InvariantCulture));
         _ = KernelFile.TrySet($"{job}/pids.max", Math.Min(MaxProcesses, MaxPid() * 9 / 10).ToString(CultureInfo.InvariantCulture));
         return new(
@@ -88,12 +91,16 @@ internal sealed class JobCgroup
         foreach (var controller in (string[])["memory", "pids", "cpu", "io"]) _ = KernelFile.TrySet($"{cgroup}/cgroup.subtree_control", $"+{controller}");
     }
 
-    private static long TotalMemory()
+    private static long AvailableMemory()
     {
-        // "MemTotal:  503316 kB" is the first line (proc_meminfo(5)).
-        var line = (KernelFile.TryRead("/proc/meminfo") ?? "").Split('\n')[0];
-        var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return words.Length > 1 && long.TryParse(words[1], CultureInfo.InvariantCulture, out var kilobytes) ? kilobytes * 1024 : 0;
+        // "MemAvailable:   443316 kB" (proc_meminfo(5)).
+        foreach (var line in (KernelFile.TryRead("/proc/meminfo") ?? "").Split('\n'))
+        {
+            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words is ["MemAvailable:", var kilobytes, ..] && long.TryParse(kilobytes, CultureInfo.InvariantCulture, out var count)) return count * 1024;
+        }
+
+        return 0;
     }
 
     private static int MaxPid() =>

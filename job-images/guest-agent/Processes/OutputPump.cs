@@ -75,13 +75,12 @@ internal sealed unsafe class OutputPump
             if (ended)
             {
                 if (bytes == TimeIsOver) return;
-                rest += bytes;
-                var enough = rest >= PipeCapacity * _sources.Length && Stopwatch.GetElapsedTime(endedAt) > s_chatter;
-                if (enough) return;
+                rest -= bytes;
+                if (rest <= 0 && Stopwatch.GetElapsedTime(endedAt) > s_chatter) return;
             }
             else if (sawEnd)
             {
-                (ended, endedAt) = (true, Stopwatch.GetTimestamp());
+                (ended, endedAt, rest) = (true, Stopwatch.GetTimestamp(), Waiting());
             }
         }
     }
@@ -134,6 +133,20 @@ internal sealed unsafe class OutputPump
         // The end of a pipe is 0, that of a terminal EIO.
         if (count == 0 || Libc.Errno is not (Libc.EINTR or Libc.EAGAIN)) source.File.Dispose();
         return 0;
+    }
+
+    /// <returns>Bytes in the pipes at this moment.</returns>
+    private long Waiting()
+    {
+        var total = 0L;
+        foreach (var (file, _) in _sources)
+        {
+            var bytes = 0;
+            // SAFETY: the call fills an int on the stack.
+            if (!file.IsClosed && Libc.ioctl(file, Libc.FIONREAD, &bytes) == 0) total += bytes;
+        }
+
+        return total;
     }
 
     private bool AllClosed() => _sources.All(static s => s.File.IsClosed);

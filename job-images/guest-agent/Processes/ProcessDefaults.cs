@@ -9,6 +9,8 @@ internal static unsafe class ProcessDefaults
     {
         _ = Libc.umask(0b000_010_010);
         Set(Libc.RLIMIT_NOFILE, 65_536, 1_048_576);
+        // The job's cgroup bounds the number of processes; the kernel's guess from the memory size would hit other users early.
+        Set(Libc.RLIMIT_NPROC, Libc.RLIM_INFINITY, Libc.RLIM_INFINITY);
         // Core files only for who asks: they would fill the scratch disk.
         Set(Libc.RLIMIT_CORE, 0, Libc.RLIM_INFINITY);
     }
