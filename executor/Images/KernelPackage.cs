@@ -18,20 +18,31 @@ internal sealed record KernelPackage(string Name, string Version, string File)
     public static async Task<KernelPackage> DownloadAsync(
         string folder, bool newest, Action<string> report, CancellationToken cancellationToken)
     {
-        if (!newest)
+        if (newest) return await DownloadFromFreshListsAsync(folder, report, cancellationToken);
+        try
         {
+            return await DownloadAsync(folder, [], report, cancellationToken);
+        }
+        catch (UserException first)
+        {
+            // The host's lists may be missing or name a version the archive no longer has: go by fresh ones.
             try
             {
-                return await DownloadAsync(folder, [], report, cancellationToken);
+                return await DownloadFromFreshListsAsync(folder, report, cancellationToken);
             }
-            catch (UserException)
+            catch (UserException second)
             {
-                // The host's lists may be missing or name a version the archive no longer has: go by fresh ones.
+                throw new UserException(first.ExitCode, $"{first.Message}\nWith fresh package lists: {second.Message}", first);
             }
         }
+    }
 
+    private static async Task<KernelPackage> DownloadFromFreshListsAsync(
+        string folder, Action<string> report, CancellationToken cancellationToken)
+    {
         var options = PrivateLists(folder);
         report("asking the archive for its package lists");
+        // A source that fails is a warning only: it may be one that has no kernels.
         await Tool.RunAsync(
             "apt-get", [.. options, "update"], new() { Attempt = "fetch the package lists for the kernel" }, cancellationToken);
         return await DownloadAsync(folder, options, report, cancellationToken);
