@@ -46,6 +46,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
             Data = data,
             Ledger = ledger,
             Files = new MachineFileStore(data, layout, time),
+            ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
             Time = time,
             EgressOptions = new() { DnsServers = settings.DnsServers },

@@ -19,6 +19,8 @@ internal sealed class JobHost
 
     public required MachineFileStore Files { get; init; }
 
+    public required ScratchDisks ScratchDisks { get; init; }
+
     public required IMachineEngine Engine { get; init; }
 
     public required TimeProvider Time { get; init; }

@@ -43,7 +43,8 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.Files.PrepareAsync(job, log, stop.Asked);
-            var scratch = await ScratchDisk.CreateAsync(Path.Join(lease.Directory, "scratch"), job.Machine.DiskBytes, stop.Asked);
+            var scratch = Path.Join(lease.Directory, "scratch");
+            await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
 
             await EnterAsync(JobPhase.Booting);
             await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);

@@ -73,7 +73,7 @@ internal sealed class StartedStep : IAsyncDisposable
     }
 
     private static (SafeFileHandle Read, SafeFileHandle Write) NoInput() =>
-        (KernelFile.Open("/dev/null", Libc.O_RDONLY | Libc.O_CLOEXEC), KernelFile.Open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC));
+        (KernelFile.Open("/dev/null", Libc.O_RDONLY), KernelFile.Open("/dev/null", Libc.O_WRONLY));
 
     /// <summary>Waits for the process and for its output to be on its way. A host that gives up ends the whole step.</summary>
     public async Task<ProcessEnd> WaitAsync()
