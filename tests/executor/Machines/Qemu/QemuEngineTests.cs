@@ -88,7 +88,8 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         File.Delete(guest.Kernel);
-        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
+        var problem = await Assert.ThrowsAsync<MachineException>(
+            () => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
         Assert.Equal($"Cannot start a machine: its kernel {guest.Kernel} is not there.", problem.Message);
     }
 
@@ -97,7 +98,8 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         await File.WriteAllTextAsync(guest.Kernel, new string('x', 5000));
-        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
+        var problem = await Assert.ThrowsAsync<MachineException>(
+            () => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
         Assert.StartsWith("QEMU ended at once with status 1: ", problem.Message, StringComparison.Ordinal);
         Assert.Contains("kernel", problem.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(guest.Run));
@@ -137,13 +139,44 @@ public sealed class QemuEngineTests
     public async Task A_killed_parent_takes_its_machine_along()
     {
         using var guest = await TestGuest.CreateAsync();
-        var (child, report) = await TestChild.StartAsync(typeof(QemuEngineTests), nameof(Child_starts_a_machine_and_waits), guest.Folder);
+        var (child, report) = await TestChild.StartAsync(
+            typeof(QemuEngineTests), nameof(Child_starts_a_machine_and_waits), guest.Folder);
         using (child)
         {
-            Assert.True(Directory.Exists($"/proc/{report}"));
+            Assert.True(Directory.Exists($"/proc/{report.Split(' ')[0]}"));
             await child.KillAsync();
-            await UntilAsync(() => !Directory.Exists($"/proc/{report}"), TestContext.Current.CancellationToken);
+            await UntilAsync(() => !Directory.Exists($"/proc/{report.Split(' ')[0]}"), TestContext.Current.CancellationToken);
+            Directory.Delete(report.Split(' ')[1], recursive: true);
         }
+    }
+
+    /// <summary>Before setpriv has asked for the signal, while QEMU connects, after: none may survive its parent.</summary>
+    [Fact(Timeout = 120_000)]
+    public async Task A_parent_killed_at_any_moment_of_a_start_leaves_no_machine()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        foreach (var milliseconds in new[] { 0, 5, 15, 40, 80 })
+        {
+            File.Delete(Path.Combine(guest.Folder, "report"));
+            var (child, folder) = await TestChild.StartAsync(
+                typeof(QemuEngineTests), nameof(Child_starts_a_machine_once_it_has_reported), guest.Folder);
+            using (child)
+            {
+                await Task.Delay(milliseconds, TestContext.Current.CancellationToken);
+                await child.KillAsync();
+                await UntilAsync(() => !CommandLines().Contains(folder, StringComparison.Ordinal));
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Child_starts_a_machine_once_it_has_reported()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        TestChild.Report(guest.Folder);
+        await using var machine = await Engine(guest).StartAsync(guest.Spec("loop"), default);
+        await machine.Exited;
     }
 
     [Fact(Explicit = true)]
@@ -151,7 +184,7 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         await using var machine = await Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken);
-        TestChild.Report($"{machine.ProcessId}");
+        TestChild.Report($"{machine.ProcessId} {guest.Folder}");
         await machine.Exited;
     }
 
@@ -159,7 +192,8 @@ public sealed class QemuEngineTests
     public async Task Four_processors_and_8_GiB_start()
     {
         using var guest = await TestGuest.CreateAsync();
-        await using var machine = await Engine(guest).StartAsync(guest.Spec("hello") with { Cpus = 4, MemoryMib = 8192 }, TestContext.Current.CancellationToken);
+        var spec = guest.Spec("hello") with { Cpus = 4, MemoryMib = 8192 };
+        await using var machine = await Engine(guest).StartAsync(spec, TestContext.Current.CancellationToken);
         Assert.Equal(0, (await machine.Exited.WaitAsync(Patience)).ExitCode);
     }
 
