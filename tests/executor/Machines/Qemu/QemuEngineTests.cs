@@ -197,6 +197,33 @@ public sealed class QemuEngineTests
         Assert.Equal(0, (await machine.Exited.WaitAsync(Patience)).ExitCode);
     }
 
+    /// <summary>Emulated or real, KVM runs thirty lines of code: what is shown is that QEMU takes the command line.</summary>
+    [Fact(Timeout = 60_000)]
+    public async Task Where_the_probe_says_real_the_machine_is_KVMs()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        try
+        {
+            using var kvm = File.OpenHandle("/dev/kvm", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Assert.Skip("/dev/kvm cannot be opened: " + e.Message);
+        }
+
+        var programs = Directory.CreateDirectory(Path.Combine(guest.Folder, "programs")).FullName;
+        var program = Path.Combine(programs, RingZeroProbe.Program);
+        await File.WriteAllTextAsync(program,
+            "#!/bin/sh\necho '{\"kvm\":true,\"api\":12,\"iterationsPerSecond\":190000000,\"real\":true,\"tscKhz\":1}'\n",
+            TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var engine = Engine(guest, programs: programs);
+        var here = await engine.CheckAvailabilityAsync(TestContext.Current.CancellationToken);
+        Assert.EndsWith(", KVM", here.Detail, StringComparison.Ordinal);
+        await using var machine = await engine.StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken);
+        await UntilAsync(() => machine.ConsoleTail.Contains("hello from the guest\n", StringComparison.Ordinal));
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task Availability_names_version_and_processor_and_says_what_is_missing()
     {
@@ -212,10 +239,10 @@ public sealed class QemuEngineTests
     }
 
     /// <summary>Without the probe program next to it: on the software CPU, which is everywhere.</summary>
-    internal static QemuEngine Engine(TestGuest guest, string? searchPath = null)
+    internal static QemuEngine Engine(TestGuest guest, string? searchPath = null, string? programs = null)
     {
         var facts = new FactCache(guest.Data);
-        var probe = new RingZeroProbe(Path.Combine(guest.Folder, "no-programs"), facts, TimeProvider.System);
+        var probe = new RingZeroProbe(programs ?? Path.Combine(guest.Folder, "no-programs"), facts, TimeProvider.System);
         return new(probe, new QemuProgram(facts, searchPath), TimeProvider.System);
     }
 
