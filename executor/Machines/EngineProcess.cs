@@ -54,7 +54,8 @@ internal sealed class EngineProcess : IAsyncDisposable
         catch (Win32Exception e)
         {
             throw new MachineException(
-                $"Cannot start {program} through setpriv: {e.Message}. setpriv, prlimit and setsid come with util-linux; install it.", e);
+                $"Cannot start {program} through setpriv: {e.Message}. Install util-linux: setpriv, prlimit and setsid come with it.",
+                e);
         }
     }
 

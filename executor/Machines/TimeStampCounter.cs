@@ -19,8 +19,7 @@ internal static class TimeStampCounter
     public static long? FromCpuInfo(IEnumerable<string> lines) =>
         lines.Where(line => line.StartsWith("cpu MHz", StringComparison.Ordinal))
             .Select(line => line[(line.IndexOf(':') + 1)..])
-            .Select(text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var mhz) && mhz is > 100 and < 20_000
-                ? (long?)Math.Round(mhz * 1000)
-                : null)
+            .Select(text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var mhz) ? mhz : 0)
+            .Select(mhz => mhz is > 100 and < 20_000 ? (long?)Math.Round(mhz * 1000) : null)
             .FirstOrDefault(khz => khz is not null);
 }

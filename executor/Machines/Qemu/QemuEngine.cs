@@ -58,8 +58,9 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         ? $"KVM is emulated on this host ({probe.Figure}; above 50 million it is real)"
         : $"KVM is not usable: {probe.Reason}";
 
-    private static QemuAcceleration Acceleration(RingZeroResult probe) =>
-        probe.Real ? QemuAcceleration.Kvm : QemuAcceleration.Tcg(TimeStampCounter.Khz(probe));
+    private static QemuAcceleration Acceleration(RingZeroResult probe) => probe.Real
+        ? QemuAcceleration.Kvm(QemuAcceleration.HasArchCapabilities(File.ReadLines("/proc/cpuinfo")))
+        : QemuAcceleration.Tcg(TimeStampCounter.Khz(probe));
 
     /// <summary>The guest's stream once its processors run; or why QEMU ended instead.</summary>
     private async Task<Stream> ConnectAsync(

@@ -54,7 +54,8 @@ public sealed class LeaseTests : IDisposable
     {
         using var engine = StartSleeper();
         await File.WriteAllTextAsync(Path.Combine(_root, "engine"), $"{engine.Id}", TestContext.Current.CancellationToken);
-        var (child, folder) = await TestChild.StartAsync(typeof(LeaseTests), nameof(Child_takes_a_lease_and_waits), _root);
+        var (child, folder) = await TestChild.StartAsync(
+            typeof(LeaseChild), nameof(LeaseChild.Takes_a_lease_and_waits), _root);
         using (child)
         {
             Assert.Empty(await Sweeper.SweepAsync(TestContext.Current.CancellationToken));
@@ -69,18 +70,6 @@ public sealed class LeaseTests : IDisposable
         Assert.Equal(137, engine.ExitCode);
         Assert.Empty(Ledger.Folders());
         Assert.Empty(await Sweeper.SweepAsync(TestContext.Current.CancellationToken));
-    }
-
-    [Fact(Explicit = true)]
-    public async Task Child_takes_a_lease_and_waits()
-    {
-        var ledger = new RunLedger(new DataDirectory(TestChild.Folder), TimeProvider.System);
-        await using var lease = ledger.Take("job-of-child");
-        await File.WriteAllTextAsync(Path.Combine(lease.Directory, "scratch"), "x");
-        Directory.CreateDirectory(Path.Combine(lease.Directory, "deep", "er"));
-        lease.Record(JobPhase.Running, int.Parse(await File.ReadAllTextAsync(Path.Combine(TestChild.Folder, "engine"))));
-        TestChild.Report(lease.Directory);
-        await Task.Delay(Timeout.Infinite);
     }
 
     [Fact]

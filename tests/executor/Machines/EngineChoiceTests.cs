@@ -7,8 +7,8 @@ namespace RunnerVm.Tests.Executor.Machines;
 public sealed class EngineChoiceTests
 {
     private static readonly StubEngine Qemu = new("qemu", Isolation.Kernel, new(true, "QEMU 7.2.22, KVM"));
-    private static readonly StubEngine Absent =
-        new("qemu", Isolation.Kernel, new(false, "", "qemu-system-x86_64 is not in PATH", "Install it: apt-get install qemu-system-x86"));
+    private static readonly StubEngine Absent = new("qemu", Isolation.Kernel,
+        new(false, "", "qemu-system-x86_64 is not in PATH", "Install it: apt-get install qemu-system-x86"));
     private static readonly StubEngine Gvisor = new("gvisor", Isolation.Process, new(true, "runsc 1"));
 
     [Theory]
@@ -34,7 +34,8 @@ public sealed class EngineChoiceTests
     [Fact]
     public async Task A_software_processor_is_told_with_the_probes_figure()
     {
-        var slow = new StubEngine("qemu", Isolation.Kernel, new(true, "QEMU 7.2.22, software CPU (TCG)", Slow: "KVM is emulated (0.7 million)"));
+        var slow = new StubEngine("qemu", Isolation.Kernel,
+            new(true, "QEMU 7.2.22, software CPU (TCG)", Slow: "KVM is emulated (0.7 million)"));
         var chosen = await ChooseAsync("auto", Isolation.Kernel, [slow]);
         Assert.Equal(
             "Engine qemu runs on QEMU 7.2.22, software CPU (TCG), slower than hardware: KVM is emulated (0.7 million).",

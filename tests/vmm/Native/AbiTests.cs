@@ -66,8 +66,11 @@ public sealed class AbiTests
     private static void AppendOffsets(StringBuilder source, Type type)
     {
         foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Instance))
+        {
+            var offset = Marshal.OffsetOf(type, field.Name);
             source.AppendLine(
-                $"_Static_assert(offsetof(struct {type.Name}, {field.Name}) == {Marshal.OffsetOf(type, field.Name)}, \"{type.Name}.{field.Name}\");");
+                $"_Static_assert(offsetof(struct {type.Name}, {field.Name}) == {offset}, \"{type.Name}.{field.Name}\");");
+        }
     }
 
     private static async Task CompileAsync(string source)

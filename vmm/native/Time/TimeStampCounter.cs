@@ -4,7 +4,7 @@ using RunnerVm.Vmm.Native.Memory;
 namespace RunnerVm.Vmm.Native.Time;
 
 /// <summary>
-/// Reads the processor's time stamp counter, and the raw clock beside it. .NET has no rdtsc, so eleven bytes of
+/// Reads the processor's time stamp counter, and the raw clock beside it. .NET has no rdtsc, so ten bytes of
 /// machine code do it.
 /// </summary>
 internal sealed class TimeStampCounter : IDisposable

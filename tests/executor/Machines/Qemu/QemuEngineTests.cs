@@ -88,7 +88,8 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         File.Delete(guest.Kernel);
-        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
+        var problem = await Assert.ThrowsAsync<MachineException>(
+            () => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
         Assert.Equal($"Cannot start a machine: its kernel {guest.Kernel} is not there.", problem.Message);
     }
 
@@ -97,7 +98,8 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         await File.WriteAllTextAsync(guest.Kernel, new string('x', 5000));
-        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
+        var problem = await Assert.ThrowsAsync<MachineException>(
+            () => Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken));
         Assert.StartsWith("QEMU ended at once with status 1: ", problem.Message, StringComparison.Ordinal);
         Assert.Contains("kernel", problem.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(guest.Run));
@@ -137,13 +139,44 @@ public sealed class QemuEngineTests
     public async Task A_killed_parent_takes_its_machine_along()
     {
         using var guest = await TestGuest.CreateAsync();
-        var (child, report) = await TestChild.StartAsync(typeof(QemuEngineTests), nameof(Child_starts_a_machine_and_waits), guest.Folder);
+        var (child, report) = await TestChild.StartAsync(
+            typeof(QemuEngineTests), nameof(Child_starts_a_machine_and_waits), guest.Folder);
         using (child)
         {
-            Assert.True(Directory.Exists($"/proc/{report}"));
+            Assert.True(Directory.Exists($"/proc/{report.Split(' ')[0]}"));
             await child.KillAsync();
-            await UntilAsync(() => !Directory.Exists($"/proc/{report}"), TestContext.Current.CancellationToken);
+            await UntilAsync(() => !Directory.Exists($"/proc/{report.Split(' ')[0]}"), TestContext.Current.CancellationToken);
+            Directory.Delete(report.Split(' ')[1], recursive: true);
         }
+    }
+
+    /// <summary>Before setpriv has asked for the signal, while QEMU connects, after: none may survive its parent.</summary>
+    [Fact(Timeout = 120_000)]
+    public async Task A_parent_killed_at_any_moment_of_a_start_leaves_no_machine()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        foreach (var milliseconds in new[] { 0, 5, 15, 40, 80 })
+        {
+            File.Delete(Path.Combine(guest.Folder, "report"));
+            var (child, folder) = await TestChild.StartAsync(
+                typeof(QemuEngineTests), nameof(Child_starts_a_machine_once_it_has_reported), guest.Folder);
+            using (child)
+            {
+                await Task.Delay(milliseconds, TestContext.Current.CancellationToken);
+                await child.KillAsync();
+                await UntilAsync(() => !CommandLines().Contains(folder, StringComparison.Ordinal));
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Child_starts_a_machine_once_it_has_reported()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        TestChild.Report(guest.Folder);
+        await using var machine = await Engine(guest).StartAsync(guest.Spec("loop"), default);
+        await machine.Exited;
     }
 
     [Fact(Explicit = true)]
@@ -151,7 +184,7 @@ public sealed class QemuEngineTests
     {
         using var guest = await TestGuest.CreateAsync();
         await using var machine = await Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken);
-        TestChild.Report($"{machine.ProcessId}");
+        TestChild.Report($"{machine.ProcessId} {guest.Folder}");
         await machine.Exited;
     }
 
@@ -159,8 +192,36 @@ public sealed class QemuEngineTests
     public async Task Four_processors_and_8_GiB_start()
     {
         using var guest = await TestGuest.CreateAsync();
-        await using var machine = await Engine(guest).StartAsync(guest.Spec("hello") with { Cpus = 4, MemoryMib = 8192 }, TestContext.Current.CancellationToken);
+        var spec = guest.Spec("hello") with { Cpus = 4, MemoryMib = 8192 };
+        await using var machine = await Engine(guest).StartAsync(spec, TestContext.Current.CancellationToken);
         Assert.Equal(0, (await machine.Exited.WaitAsync(Patience)).ExitCode);
+    }
+
+    /// <summary>Emulated or real, KVM runs thirty lines of code: what is shown is that QEMU takes the command line.</summary>
+    [Fact(Timeout = 60_000)]
+    public async Task Where_the_probe_says_real_the_machine_is_KVMs()
+    {
+        using var guest = await TestGuest.CreateAsync();
+        try
+        {
+            using var kvm = File.OpenHandle("/dev/kvm", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Assert.Skip("/dev/kvm cannot be opened: " + e.Message);
+        }
+
+        var programs = Directory.CreateDirectory(Path.Combine(guest.Folder, "programs")).FullName;
+        var program = Path.Combine(programs, RingZeroProbe.Program);
+        await File.WriteAllTextAsync(program,
+            "#!/bin/sh\necho '{\"kvm\":true,\"api\":12,\"iterationsPerSecond\":190000000,\"real\":true,\"tscKhz\":1}'\n",
+            TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var engine = Engine(guest, programs: programs);
+        var here = await engine.CheckAvailabilityAsync(TestContext.Current.CancellationToken);
+        Assert.EndsWith(", KVM", here.Detail, StringComparison.Ordinal);
+        await using var machine = await engine.StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken);
+        await UntilAsync(() => machine.ConsoleTail.Contains("hello from the guest\n", StringComparison.Ordinal));
     }
 
     [Fact(Timeout = 60_000)]
@@ -178,10 +239,10 @@ public sealed class QemuEngineTests
     }
 
     /// <summary>Without the probe program next to it: on the software CPU, which is everywhere.</summary>
-    internal static QemuEngine Engine(TestGuest guest, string? searchPath = null)
+    internal static QemuEngine Engine(TestGuest guest, string? searchPath = null, string? programs = null)
     {
         var facts = new FactCache(guest.Data);
-        var probe = new RingZeroProbe(Path.Combine(guest.Folder, "no-programs"), facts, TimeProvider.System);
+        var probe = new RingZeroProbe(programs ?? Path.Combine(guest.Folder, "no-programs"), facts, TimeProvider.System);
         return new(probe, new QemuProgram(facts, searchPath), TimeProvider.System);
     }
 
