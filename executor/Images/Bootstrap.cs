@@ -38,7 +38,8 @@ internal static class Bootstrap
     public static async Task RunAsync(
         ImageRecipe recipe, string folder, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
     {
-        if (Tool.Find("mkfs.erofs") is null) await Tool.RunAsync("mkfs.erofs", ["--help"], new(), cancellationToken);
+        // Known now rather than after a minute of downloads.
+        Tool.Require("mkfs.erofs");
         var sources = await AptSources.ForSuiteAsync(recipe.Suite, cancellationToken);
         var seen = new BootstrapProgress("image " + recipe.Name, progress);
         List<string> arguments =

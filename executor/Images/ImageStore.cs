@@ -80,6 +80,13 @@ internal sealed class ImageStore
         return unused;
     }
 
+    /// <summary>Removes what killed builds of images, kernels and disks left. Costs two directory listings when there is nothing.</summary>
+    public static async Task SweepAsync(DataDirectory data, CancellationToken cancellationToken)
+    {
+        await BuildSite.SweepAsync(data.Images, cancellationToken);
+        await BuildSite.SweepAsync(data.Kernels, cancellationToken);
+    }
+
     private RootImage? Find(ImageRecipe recipe) => Manifests(recipe.Name)
         .Where(manifest => manifest.RecipeKey == recipe.Key)
         .OrderByDescending(manifest => manifest.Created)

@@ -73,8 +73,8 @@ internal static class Tool
     {
         var output = new StringBuilder();
         var errors = new Queue<string>();
-        var command = Cli.Wrap(Required("setpriv"))
-            .WithArguments([.. Prefix(run), Required(program), .. arguments])
+        var command = Cli.Wrap(Require("setpriv"))
+            .WithArguments([.. Prefix(run), Require(program), .. arguments])
             .WithEnvironmentVariables(new Dictionary<string, string?>(run.Environment) { ["LC_ALL"] = "C" })
             .WithStandardInputPipe(run.Input)
             .WithStandardOutputPipe(run.Output ?? PipeTarget.ToStringBuilder(output))
@@ -117,13 +117,14 @@ internal static class Tool
     {
         string[] dieWithUs = ["--pdeathsig", "KILL", "--"];
         if (!run.AsNamespaceRoot) return dieWithUs;
-        string[] namespaces = [Required("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+        string[] namespaces = [Require("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
         if (Environment.IsPrivilegedProcess) return [.. dieWithUs, .. namespaces, "--"];
-        Required("newuidmap");
+        Require("newuidmap");
         return [.. dieWithUs, .. namespaces, "--user", "--map-root-user", "--map-auto", "--"];
     }
 
-    private static string Required(string program) => Find(program) ?? throw new UserException(
+    /// <exception cref="UserException">It is not installed.</exception>
+    public static string Require(string program) => Find(program) ?? throw new UserException(
         ExitCodes.Failed,
         $"The program {program} is not installed. Install it: apt-get install {Packages.GetValueOrDefault(program, program)}");
 }
