@@ -7,7 +7,7 @@ namespace RunnerVm.Logs;
 /// to standard error, so that <c>runnervm exec job.yml &gt; out.txt</c> holds the job's output and nothing else.
 /// </summary>
 /// <remarks>A write returns when the stream has taken it: a reader who stops reading stops the job's writer.</remarks>
-internal sealed class ConsoleSink : IJobSink
+internal sealed partial class ConsoleSink : IJobSink
 {
     private readonly ConsoleSettings _settings;
     private readonly ConsoleStyle _style;
@@ -55,6 +55,16 @@ internal sealed class ConsoleSink : IJobSink
                 break;
             case JobEvent.Notice notice:
                 SayNotice(notice.Text);
+                break;
+            case JobEvent.Preparation preparation:
+                ShowPreparation(preparation);
+                break;
+            case JobEvent.MachineReady ready:
+                _timings.AddStep("agent, to its greeting", ready.GuestBoot);
+                _timings.AddStep("agent, thaw", ready.GuestThaw);
+                break;
+            case JobEvent.ArtifactsStored stored:
+                _artifacts = stored;
                 break;
         }
 
@@ -139,6 +149,10 @@ internal sealed class ConsoleSink : IJobSink
             Say(_style.Succeeded("job succeeded", elapsed));
         else
             _screen.AddLines([_style.Failed(Readable.OneLine(Describe(finished.Outcome)), elapsed)]);
+
+        // Last, so that a person finds it and a script can take it: the folder's path is the line's end.
+        if (_artifacts is { } stored)
+            _screen.AddLines([_style.Note($"artifacts: {stored.Entries} files, {Readable.Size(stored.Bytes)}, in {stored.Folder}")]);
     }
 
     private static string Describe(JobOutcome outcome) => outcome switch

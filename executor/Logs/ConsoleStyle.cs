@@ -28,10 +28,15 @@ internal sealed class ConsoleStyle(bool color, bool unicode)
     public string Progress(string what, long bytes, long? total, string? rate, int columns)
     {
         string amounts = total is > 0 ? $"{Readable.Size(bytes)} of {Readable.Size(total.Value)}" : Readable.Size(bytes);
-        string tail = rate is null ? amounts : $"{amounts}  {rate}";
-        if (total is not > 0)
+        return Bar(what, total is > 0 ? (double)bytes / total.Value : null, rate is null ? amounts : $"{amounts}  {rate}", columns);
+    }
+
+    /// <summary>A bar where the share is known, between what it is about and what there is to say.</summary>
+    public string Bar(string what, double? known, string tail, int columns)
+    {
+        if (known is not { } fraction)
             return Cut($"{(unicode ? "·" : "*")} {what}  {tail}", columns - 1);
-        double share = Math.Clamp((double)bytes / total.Value, 0, 1);
+        double share = Math.Clamp(fraction, 0, 1);
         int full = (int)(share * BarColumns);
         string percent = $"{(int)(share * 100),3} %";
         int room = columns - 1 - (2 + 2 + BarColumns + 2 + percent.Length + 2 + tail.Length);

@@ -61,6 +61,9 @@ internal sealed class JsonSink(Stream output) : IJobSink
             JobEvent.StepFinished => "stepFinished",
             JobEvent.StepSkipped => "stepSkipped",
             JobEvent.Transfer => "transfer",
+            JobEvent.Preparation => "preparation",
+            JobEvent.MachineReady => "machineReady",
+            JobEvent.ArtifactsStored => "artifactsStored",
             JobEvent.JobFinished => "jobFinished",
             _ => throw new ArgumentException($"No JSON form for {jobEvent.GetType().Name}.", nameof(jobEvent)),
         });
@@ -92,6 +95,23 @@ internal sealed class JsonSink(Stream output) : IJobSink
                 if (transfer.TotalBytes is { } total)
                     _writer.WriteNumber("totalBytes", total);
                 _writer.WriteBoolean("finished", transfer.Finished);
+                break;
+            case JobEvent.Preparation preparation:
+                _writer.WriteString("what", preparation.What);
+                if (preparation.Fraction is { } fraction)
+                    _writer.WriteNumber("fraction", Math.Round(fraction, 4));
+                _writer.WriteString("text", preparation.Text);
+                break;
+            case JobEvent.MachineReady ready:
+                _writer.WriteString("engine", ready.Engine);
+                _writer.WriteString("kernel", ready.Kernel);
+                _writer.WriteNumber("guestBootSeconds", Math.Round(ready.GuestBoot.TotalSeconds, 6));
+                _writer.WriteNumber("guestThawSeconds", Math.Round(ready.GuestThaw.TotalSeconds, 6));
+                break;
+            case JobEvent.ArtifactsStored stored:
+                _writer.WriteString("folder", stored.Folder);
+                _writer.WriteNumber("entries", stored.Entries);
+                _writer.WriteNumber("bytes", stored.Bytes);
                 break;
             case JobEvent.JobFinished finished:
                 WriteOutcome(finished.Outcome);

@@ -11,7 +11,7 @@ internal sealed class TimingTable
     private readonly List<(string Name, TimeSpan Elapsed, bool IsStep)> _rows = [];
     private readonly List<(string Name, TimeSpan Elapsed)> _steps = [];
 
-    /// <summary>A phase that is over. Steps added since the last one belong to it.</summary>
+    /// <summary>A phase that is over. Steps and parts added since the last one belong to it.</summary>
     public void Add(JobPhase phase, TimeSpan elapsed)
     {
         _rows.Add((phase.ToString().ToLowerInvariant(), elapsed, false));
@@ -19,6 +19,7 @@ internal sealed class TimingTable
         _steps.Clear();
     }
 
+    /// <summary>A step, or a named part of a phase that was timed on its own.</summary>
     public void AddStep(string name, TimeSpan elapsed) => _steps.Add((Readable.OneLine(name), elapsed));
 
     /// <summary>The lines of the table, aligned, with a bar for each phase's share.</summary>
