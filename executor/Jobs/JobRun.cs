@@ -42,7 +42,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             await using var lease = host.Ledger.Take(job.Id);
 
             await EnterAsync(JobPhase.Preparing);
-            var files = await host.Files.PrepareAsync(job, log, stop.Asked);
+            var files = await host.PrepareFiles(job, log, stop.Asked);
             var scratch = Path.Join(lease.Directory, "scratch");
             await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
 
