@@ -46,7 +46,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         {
             Data = data,
             Ledger = ledger,
-            Files = new MachineFileStore(data, layout, time),
+            PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
             ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
             Time = time,
