@@ -1,1 +1,4 @@
-return 0;
+using RunnerVm;
+using RunnerVm.Commands;
+
+return await CommandTree.RunAsync(args);

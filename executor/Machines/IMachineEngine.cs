@@ -14,8 +14,11 @@ internal interface IMachineEngine
     /// <summary>What stands between a job in this engine and the host.</summary>
     Isolation Isolation { get; }
 
-    /// <summary>Whether it can run here, and if not what to do about it. Cheap: no machine is started.</summary>
-    EngineAvailability CheckAvailability();
+    /// <summary>
+    /// Whether it can run here, and if not what to do about it. No machine is started; what costs more than
+    /// milliseconds (a version, the ring-0 probe) is remembered in the data directory.
+    /// </summary>
+    Task<EngineAvailability> CheckAvailabilityAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Starts a machine and returns once its process runs and it has its disks open; the agent may not be up yet.
@@ -26,10 +29,12 @@ internal interface IMachineEngine
 }
 
 /// <param name="Available">It can start a machine now.</param>
-/// <param name="Detail">What it would use, for example "QEMU 7.2.22, software CPU".</param>
+/// <param name="Detail">What it would use, for example "QEMU 7.2.22, software CPU (TCG)".</param>
 /// <param name="Reason">Why it is not available; null when it is.</param>
 /// <param name="Fix">What to install or change; null when nothing helps or nothing is needed.</param>
-internal sealed record EngineAvailability(bool Available, string Detail, string? Reason = null, string? Fix = null);
+/// <param name="Slow">It works, but slower than this machine's owner may expect, and why: said once to whoever starts a job.</param>
+internal sealed record EngineAvailability(
+    bool Available, string Detail, string? Reason = null, string? Fix = null, string? Slow = null);
 
 /// <summary>Everything an engine needs to start one machine.</summary>
 internal sealed record MachineSpec
@@ -55,6 +60,9 @@ internal sealed record MachineSpec
     public required int Cpus { get; init; }
 
     public required int MemoryMib { get; init; }
+
+    /// <summary>Added to the kernel command line. The guest and every user of the host can read them: never a secret.</summary>
+    public IReadOnlyList<string> KernelArguments { get; init; } = [];
 }
 
 /// <summary>The machine could not be started. The message is for people.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 
 namespace RunnerVm.GuestProtocol;
@@ -18,6 +19,7 @@ public sealed class GuestConnection : IAsyncDisposable
     private readonly ConcurrentDictionary<uint, GuestChannel> _channels = new();
     private readonly Channel<GuestChannel> _accepted = Channel.CreateUnbounded<GuestChannel>(new() { SingleWriter = true });
     private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _openLock = new();
     private uint _nextOwn;
     private uint _nextPeer;
@@ -32,7 +34,10 @@ public sealed class GuestConnection : IAsyncDisposable
     /// <summary>What the peer said first. Untrusted text on the host.</summary>
     public Hello Peer { get; private set; } = null!;
 
-    /// <summary>Ends without an error when the peer closed the stream between frames or this side was disposed.</summary>
+    /// <summary>
+    /// Ends without an error when the peer closed the stream between frames or this side was disposed; faults with a
+    /// <see cref="ProtocolException"/> when a rule was broken and with the stream's own exception when that failed.
+    /// </summary>
     public Task Completion { get; private set; } = Task.CompletedTask;
 
     /// <summary>Exchanges hellos and starts reading. The stream is disposed when this fails.</summary>
@@ -83,6 +88,12 @@ public sealed class GuestConnection : IAsyncDisposable
     public IAsyncEnumerable<GuestChannel> AcceptAsync(CancellationToken cancellationToken) =>
         _accepted.Reader.ReadAllAsync(cancellationToken);
 
+    /// <summary>
+    /// Ends the connection because a layer above found the peer breaking a rule; <see cref="Completion"/> and every
+    /// channel get <paramref name="violation"/>.
+    /// </summary>
+    public void Abort(ProtocolException violation) => _aborted.TrySetException(violation);
+
     public async ValueTask DisposeAsync()
     {
         if (!_stop.IsCancellationRequested) await _stop.CancelAsync();
@@ -126,7 +137,8 @@ public sealed class GuestConnection : IAsyncDisposable
         try
         {
             var reading = ReadFramesAsync();
-            await Task.WhenAny(reading, pump);
+            await Task.WhenAny(reading, pump, _aborted.Task);
+            if (_aborted.Task.IsFaulted) await _aborted.Task;
             if (pump.IsFaulted) await pump;
             await reading;
         }
@@ -139,13 +151,15 @@ public sealed class GuestConnection : IAsyncDisposable
             failure = e;
         }
 
-        var reason = failure ?? new ProtocolException("The connection has ended.");
+        var reason = failure ?? new EndOfStreamException("The connection has ended.");
         _outbound.Fail(reason);
         _accepted.Writer.TryComplete();
         foreach (var channel in _channels.Values) channel.OnReset(new ChannelResetException(reason.Message, reason));
+        // A pump that waits for a peer that does not read would otherwise wait forever.
+        await _stop.CancelAsync();
         await _stream.DisposeAsync();
         await pump.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (failure is not null) throw failure as ProtocolException ?? new ProtocolException($"The stream failed: {failure.Message}", failure);
+        if (failure is not null) ExceptionDispatchInfo.Throw(failure);
     }
 
     private async Task<Hello> ReadHelloAsync(CancellationToken cancellationToken)

@@ -46,7 +46,8 @@ public sealed record ThawResult
 /// <summary>
 /// Host → guest, on an exec or pty channel. The process leads a session and a process group of its own, in a cgroup of
 /// its own. Lanes to the guest: 0 standard input, 2 control (<see cref="ExecControl"/>, one message a data frame). Lanes
-/// to the host: 0 standard output (all output of a pty), 1 standard error.
+/// to the host: 0 standard output (all output of a pty), 1 standard error. The host keeps its direction open until the
+/// result, because control may be needed until then; its end counts as <see cref="ExecControl.EndInput"/>.
 /// </summary>
 public sealed record ExecRequest
 {
@@ -65,6 +66,9 @@ public sealed record ExecRequest
     /// <summary>Absolute, or relative to the workspace.</summary>
     public string? WorkingDirectory { get; init; }
 
+    /// <summary>False: standard input is /dev/null. True: it is lane 0, until <see cref="ExecControl.EndInput"/>.</summary>
+    public bool Input { get; init; }
+
     /// <summary>Initial size of a pty, in characters.</summary>
     public int Rows { get; init; } = 24;
 
@@ -79,6 +83,9 @@ public sealed record ExecControl
 
     /// <summary>SIGKILL for every process of the step, whatever session or group it moved to.</summary>
     public bool Kill { get; init; }
+
+    /// <summary>Standard input ends here; unlike the end of the channel's data this leaves room for further control.</summary>
+    public bool EndInput { get; init; }
 
     /// <summary>New size of a pty, rows and columns.</summary>
     public int[]? WindowSize { get; init; }
@@ -110,7 +117,9 @@ public sealed record TarInRequest
     public required string Path { get; init; }
 }
 
-/// <summary>Host → guest: pack files below <see cref="Path"/>; the tar stream comes back in lane 0, then the result.</summary>
+/// <summary>Host → guest: pack files below <see cref="Path"/>; the tar stream comes back in lane 0, then the result. The archive is
+/// GNU tar of the narrowest kind, because the host reads it with a parser that knows nothing else: types 0 (file),
+/// 5 (folder), 2 (symbolic link) and L or K (long name, at most 4 KiB); no pax headers, sparse files or hard links.</summary>
 public sealed record TarOutRequest
 {
     /// <summary>Absolute path of a folder.</summary>

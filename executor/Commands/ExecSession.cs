@@ -1,0 +1,61 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using RunnerVm.Guests;
+using RunnerVm.Images;
+using RunnerVm.Jobs;
+using RunnerVm.Leases;
+using RunnerVm.Logs;
+using RunnerVm.Machines;
+using RunnerVm.Store;
+
+namespace RunnerVm.Commands;
+
+/// <summary>Wires everything one local job needs, by hand and in one place, and runs it.</summary>
+internal sealed class ExecSession(ExecSession.Settings settings)
+{
+    internal sealed record Settings
+    {
+        public bool Json { get; init; }
+
+        public bool Timings { get; init; }
+
+        public bool Quiet { get; init; }
+
+        public string? ArtifactsPath { get; init; }
+
+        public IReadOnlyList<IPEndPoint>? DnsServers { get; init; }
+    }
+
+    /// <returns>The exit code; see <see cref="JobExit"/>.</returns>
+    public async Task<int> RunAsync(Job job, CancellationToken cancellationToken)
+    {
+        var time = TimeProvider.System;
+        var layout = InstallLayout.FromEnvironment();
+        using var stop = new StopRequest(time, StepSequence.Grace);
+        using var signals = StopSignals.Attach(stop);
+        await using var log = new JobLog(CreateSink(stop), new SecretMasker(job.Secrets.Select(static s => s.Value)), time);
+
+        var data = DataDirectory.FromEnvironment();
+        var ledger = new RunLedger(data, time);
+        foreach (var swept in await new OrphanSweeper(ledger, time).SweepAsync(cancellationToken)) await log.NoticeAsync(swept.ToString());
+        var engine = await new Engines(data, layout, time).Choice.ChooseAsync(job.Machine.Engine, job.Machine.Isolation, mayFallBack: true, cancellationToken);
+        foreach (var notice in engine.Notices) await log.NoticeAsync(notice);
+
+        var host = new JobHost
+        {
+            Data = data,
+            Ledger = ledger,
+            Files = new MachineFileStore(data, layout, time),
+            ScratchDisks = new ScratchDisks(data, time),
+            Engine = engine.Engine,
+            Time = time,
+            EgressOptions = new() { DnsServers = settings.DnsServers },
+            ArtifactsPath = settings.ArtifactsPath,
+        };
+        return JobExit.Code(await new JobRun(job, host, log, stop).RunAsync());
+    }
+
+    private IJobSink CreateSink(StopRequest stop) => settings.Json
+        ? new JsonSink(Console.OpenStandardOutput())
+        : new ConsoleSink(ConsoleSettings.ForProcess() with { Timings = settings.Timings, Quiet = settings.Quiet });
+}

@@ -1,0 +1,234 @@
+using System.Buffers;
+using RunnerVm.GuestProtocol;
+
+namespace RunnerVm.Guests;
+
+/// <summary>
+/// Unpacks a hostile guest's tar stream into a new folder of the host. Nothing it contains can reach outside: names are
+/// checked part by part, links are made last and only when they stay inside, files are only ever created. Bytes and
+/// entries are bounded. Whatever fails, the half-written folder is removed.
+/// </summary>
+internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
+{
+    private const int CopySize = 128 * 1024;
+
+    private readonly List<(string Path, string Target)> _links = [];
+    private readonly byte[] _block = new byte[TarHeader.BlockSize];
+    private long _bytes;
+    private int _entries;
+
+    /// <param name="Bytes">Most bytes of content.</param>
+    /// <param name="Entries">Most files, folders and links.</param>
+    internal sealed record Bounds(long Bytes, int Entries);
+
+    /// <summary>What has been unpacked.</summary>
+    /// <param name="LinksLeftOut">Symbolic links whose target lies outside the folder.</param>
+    internal sealed record Contents(int Entries, long Bytes, int LinksLeftOut);
+
+    /// <summary>Reads to the archive's end; <paramref name="path"/> exists afterwards, or not at all when this throws.</summary>
+    /// <param name="onBytes">Called with the bytes of content so far.</param>
+    /// <exception cref="ProtocolException">The archive is not what the agent writes, or exceeds the bounds.</exception>
+    /// <exception cref="IOException">The host could not write.</exception>
+    public async Task<Contents> UnpackAsync(Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
+    {
+        if (Path.Exists(path)) throw new IOException($"Cannot write artifacts into {path}: it exists already.");
+        var partial = path + ".partial";
+        Directory.CreateDirectory(partial);
+        try
+        {
+            await UnpackIntoAsync(partial, tar, onBytes, cancellationToken);
+            var leftOut = MakeLinks(partial);
+            Directory.Move(partial, path);
+            return new(_entries, _bytes, leftOut);
+        }
+        catch
+        {
+            Directory.Delete(partial, recursive: true);
+            throw;
+        }
+    }
+
+    private async Task UnpackIntoAsync(string root, Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
+    {
+        string? longName = null;
+        string? longTarget = null;
+        while (await ReadHeaderAsync(tar, cancellationToken) is { } header)
+        {
+            if (header.Type is 'L' or 'K')
+            {
+                var text = await ReadNameAsync(tar, (int)header.Size, cancellationToken);
+                if (header.Type == 'L') longName = text;
+                else longTarget = text;
+                continue;
+            }
+
+            if (++_entries > bounds.Entries) throw new ProtocolException($"The guest's archive has more than {bounds.Entries} entries.");
+            var relative = longName ?? header.Name;
+            var target = Resolve(root, relative);
+            switch (header.Type)
+            {
+                case '5':
+                    if (target != root) Create(relative, () => Directory.CreateDirectory(target));
+                    break;
+                case '2':
+                    _links.Add((target, longTarget ?? header.LinkTarget));
+                    break;
+                default:
+                    await WriteFileAsync(tar, header, relative, target, onBytes, cancellationToken);
+                    break;
+            }
+
+            (longName, longTarget) = (null, null);
+        }
+    }
+
+    /// <summary>The next header, or null at the two zero blocks (or the stream's end) that end an archive.</summary>
+    private async Task<TarHeader?> ReadHeaderAsync(Stream tar, CancellationToken cancellationToken)
+    {
+        var read = await tar.ReadAtLeastAsync(_block, _block.Length, throwOnEndOfStream: false, cancellationToken);
+        if (read == 0) return null;
+        if (read < _block.Length) throw new ProtocolException("The guest's archive ends in the middle of a header.");
+        if (_block.AsSpan().ContainsAnyExcept((byte)0)) return TarHeader.Read(_block);
+
+        // What follows the end is padding; a guest that sends more of it than any tar writes is refused.
+        for (var padding = 0; await tar.ReadAsync(_block, cancellationToken) is var more and > 0; padding += more)
+            if (padding > 64 * 1024 || _block.AsSpan(0, more).ContainsAnyExcept((byte)0)) throw new ProtocolException("The guest's archive goes on after its end.");
+        return null;
+    }
+
+    private static async Task<string> ReadNameAsync(Stream tar, int size, CancellationToken cancellationToken)
+    {
+        var padded = new byte[(size + TarHeader.BlockSize - 1) / TarHeader.BlockSize * TarHeader.BlockSize];
+        await ReadExactlyAsync(tar, padded, cancellationToken);
+        return TarHeader.Text(padded.AsSpan(0, size));
+    }
+
+    private async Task WriteFileAsync(
+        Stream tar, TarHeader header, string relative, string target, Action<long> onBytes, CancellationToken cancellationToken)
+    {
+        _bytes += header.Size;
+        if (_bytes > bounds.Bytes) throw new ProtocolException($"The guest's archive holds more than {bounds.Bytes} bytes.");
+        var buffer = ArrayPool<byte>.Shared.Rent(CopySize);
+        try
+        {
+            await using var file = Create(relative, () => NewFile(target, header.Mode));
+            for (var left = header.Size; left > 0;)
+            {
+                var read = await tar.ReadAsync(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), cancellationToken);
+                if (read == 0) throw new ProtocolException("The guest's archive ends in the middle of a file.");
+                await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                left -= read;
+                onBytes(_bytes - left);
+            }
+
+            File.SetLastWriteTimeUtc(file.SafeFileHandle, header.Modified.UtcDateTime);
+            var padding = (int)(-header.Size & (TarHeader.BlockSize - 1));
+            await ReadExactlyAsync(tar, buffer.AsMemory(0, padding), cancellationToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>
+    /// A new file that its owner can always read and write, so that folders can be removed again, and that never gets
+    /// set-user-id or sticky bits.
+    /// </summary>
+    private static FileStream NewFile(string target, UnixFileMode mode)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+        return new(target, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            BufferSize = 0,
+            UnixCreateMode = mode | UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+    }
+
+    /// <summary>Absolute path of an entry; refuses every name that is not plainly below the root.</summary>
+    private static string Resolve(string root, string name)
+    {
+        if (name is "." or "./") return root;
+        var parts = name.TrimEnd('/').Split('/');
+        var from = parts[0] == "." ? 1 : 0;
+        if (name.Length == 0 || name[0] == '/' || parts.Length == from || name.Contains('\0')) throw BadName(name);
+        for (var i = from; i < parts.Length; i++)
+            if (parts[i] is "" or "." or ".." || System.Text.Encoding.UTF8.GetByteCount(parts[i]) > 255) throw BadName(name);
+        return Path.Join(root, string.Join('/', parts[from..]));
+    }
+
+    /// <summary>Runs a creation; when it fails because of what the archive itself made before, the archive is to blame.</summary>
+    private static T Create<T>(string relative, Func<T> create)
+    {
+        try
+        {
+            return create();
+        }
+        catch (IOException e) when (e is not (FileNotFoundException or PathTooLongException) && IsConflict(e))
+        {
+            throw new ProtocolException($"The guest's archive has '{UntrustedText.Line(relative)}' twice, or as file and folder.", e);
+        }
+    }
+
+    // EEXIST 17, ENOTDIR 20, EISDIR 21: the runtime keeps the errno in HResult.
+    private static bool IsConflict(IOException e) => e.HResult is 17 or 20 or 21 || e is DirectoryNotFoundException || e.Message.Contains("exist", StringComparison.Ordinal);
+
+    private int MakeLinks(string root)
+    {
+        var leftOut = 0;
+        foreach (var (link, target) in _links)
+        {
+            if (!StaysInside(root, link, target) || Path.Exists(link))
+            {
+                leftOut++;
+                continue;
+            }
+
+            Create(Path.GetRelativePath(root, link), () =>
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+                return File.CreateSymbolicLink(link, target);
+            });
+        }
+
+        return leftOut;
+    }
+
+    /// <summary>
+    /// Lexical check, made sound by order: no folder on the way is a link yet that leads elsewhere, because every link
+    /// that exists has passed it too.
+    /// </summary>
+    private static bool StaysInside(string root, string link, string target)
+    {
+        if (target.Length == 0 || target[0] == '/' || target.Contains('\0')) return false;
+        var depth = Path.GetRelativePath(root, Path.GetDirectoryName(link)!) is var at && at == "." ? 0 : at.Split('/').Length;
+        var named = false;
+        foreach (var part in target.Split('/'))
+        {
+            if (part is "" or ".") continue;
+            // ".." after a name could climb out of a folder that is itself a link; plain leading ".." cannot.
+            if (part == ".." && (named || --depth < 0)) return false;
+            named |= part != "..";
+        }
+
+        return !PassesThroughLink(root, link);
+    }
+
+    private static bool PassesThroughLink(string root, string link)
+    {
+        for (var folder = Path.GetDirectoryName(link)!; folder.Length > root.Length; folder = Path.GetDirectoryName(folder)!)
+            if (new DirectoryInfo(folder).LinkTarget is not null) return true;
+        return false;
+    }
+
+    private static async Task ReadExactlyAsync(Stream tar, Memory<byte> target, CancellationToken cancellationToken)
+    {
+        if (await tar.ReadAtLeastAsync(target, target.Length, throwOnEndOfStream: false, cancellationToken) < target.Length)
+            throw new ProtocolException("The guest's archive ends in the middle of an entry.");
+    }
+
+    private static ProtocolException BadName(string name) =>
+        new($"The guest's archive has the name '{UntrustedText.Line(name)}', which does not stay in its folder.");
+}

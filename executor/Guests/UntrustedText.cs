@@ -1,0 +1,22 @@
+using System.Text;
+
+namespace RunnerVm.Guests;
+
+/// <summary>Text that came out of a guest, before it goes into a message of ours.</summary>
+internal static class UntrustedText
+{
+    private const int MaxLength = 400;
+
+    /// <summary>One line of at most 400 characters without control characters.</summary>
+    public static string Line(string text)
+    {
+        var safe = new StringBuilder(Math.Min(text.Length, MaxLength));
+        foreach (var c in text)
+        {
+            if (safe.Length == MaxLength) return safe.Append('…').ToString();
+            safe.Append(char.IsControl(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? ' ' : c);
+        }
+
+        return safe.ToString().Trim();
+    }
+}

@@ -1,0 +1,38 @@
+using RunnerVm.Egress;
+using RunnerVm.Images;
+using RunnerVm.Leases;
+using RunnerVm.Logs;
+using RunnerVm.Machines;
+using RunnerVm.Store;
+
+namespace RunnerVm.Jobs;
+
+/// <summary>What a host lends to every job it runs; made once, shared by all.</summary>
+internal sealed class JobHost
+{
+    /// <summary>A cold boot takes 2 s on a software CPU; a host with eight of them at once and a slow disk needs more.</summary>
+    public static readonly TimeSpan DefaultBootTimeout = TimeSpan.FromSeconds(90);
+
+    public required DataDirectory Data { get; init; }
+
+    public required RunLedger Ledger { get; init; }
+
+    public required MachineFileStore Files { get; init; }
+
+    public required ScratchDisks ScratchDisks { get; init; }
+
+    public required IMachineEngine Engine { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public EgressOptions EgressOptions { get; init; } = new();
+
+    public TimeSpan BootTimeout { get; init; } = DefaultBootTimeout;
+
+    /// <summary>Where artifacts go when the caller names no folder: one of the job's own in the data directory.</summary>
+    public string? ArtifactsPath { get; init; }
+
+    public string ArtifactFolder(Job job) => ArtifactsPath ?? Path.Join(Data.Artifacts, job.Id);
+
+    public JobEgress OpenEgress(Job job, JobLog log) => new(job, log, EgressOptions, Path.Join(Data.Logs, $"{job.Id}.egress.jsonl"), Time);
+}

@@ -1,0 +1,164 @@
+using RunnerVm.Egress;
+using RunnerVm.GuestProtocol;
+using RunnerVm.Guests;
+using RunnerVm.Images;
+using RunnerVm.Leases;
+using RunnerVm.Logs;
+using RunnerVm.Machines;
+
+namespace RunnerVm.Jobs;
+
+/// <summary>
+/// The whole life of one job. Each phase takes what the one before made, and the language's reverse order of disposal
+/// gives everything back: guest, machine, scratch disk, lease. Whatever happens there is exactly one outcome.
+/// </summary>
+internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop)
+{
+    private JobPhase _phase = JobPhase.Queued;
+    private long _phaseStarted = host.Time.GetTimestamp();
+
+    /// <summary>Runs the job to its end. Does not throw for anything the job, the guest or the host does.</summary>
+    public async Task<JobOutcome> RunAsync()
+    {
+        var timedOut = false;
+        await using var timer = host.Time.CreateTimer(_ =>
+        {
+            timedOut = !stop.Asked.IsCancellationRequested;
+            stop.Ask();
+        }, null, job.Timeout, Timeout.InfiniteTimeSpan);
+
+        var outcome = await RunToOutcomeAsync();
+        if (timedOut) outcome = new JobOutcome.TimedOut("The job", job.Timeout);
+        await EnterAsync(JobPhase.Done);
+        await log.FinishAsync(outcome);
+        return outcome;
+    }
+
+    private async Task<JobOutcome> RunToOutcomeAsync()
+    {
+        try
+        {
+            await EnterAsync(JobPhase.Claimed);
+            await using var lease = host.Ledger.Take(job.Id);
+
+            await EnterAsync(JobPhase.Preparing);
+            var files = await host.Files.PrepareAsync(job, log, stop.Asked);
+            var scratch = Path.Join(lease.Directory, "scratch");
+            await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
+
+            await EnterAsync(JobPhase.Booting);
+            await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);
+            lease.Record(_phase, machine.ProcessId);
+            return await RunInMachineAsync(machine);
+        }
+        catch (Exception e)
+        {
+            return Outcome(e);
+        }
+        finally
+        {
+            if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
+        }
+    }
+
+    /// <summary>All that needs the machine; a failure is judged here, while the machine can still be asked what happened.</summary>
+    private async Task<JobOutcome> RunInMachineAsync(Machine machine)
+    {
+        await using var egress = host.OpenEgress(job, log);
+        try
+        {
+            await using var guest = await ConnectAsync(machine, egress);
+            await EnterAsync(JobPhase.Running);
+            if (job.Workspace is { } workspace) await new WorkspaceTransfer(guest, log).SendAsync(workspace, StepPlan.Workspace, stop.Asked);
+            var outcome = await new StepSequence(job, guest, log, host.Time, stop).RunAsync();
+
+            await EnterAsync(JobPhase.Collecting);
+            if (job.Artifacts is { } artifacts && StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded))
+                await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
+
+            await EnterAsync(JobPhase.Destroying);
+            return outcome;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return await JudgeAsync(e, machine);
+        }
+        finally
+        {
+            await egress.ReportAsync();
+        }
+    }
+
+    private async Task<GuestSession> ConnectAsync(Machine machine, JobEgress egress)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Asked);
+        patience.CancelAfter(host.BootTimeout);
+        try
+        {
+            var guest = await GuestSession.ConnectAsync(machine.GuestStream, egress.ServeAsync, patience.Token);
+            var thaw = await guest.ThawAsync(GuestIdentity.For(job, host.Time), patience.Token);
+            await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, thaw.BootMilliseconds, thaw.ThawMilliseconds);
+            return guest;
+        }
+        catch (OperationCanceledException) when (!stop.Asked.IsCancellationRequested)
+        {
+            throw new MachineException($"The agent in the machine did not answer within {host.BootTimeout.TotalSeconds:0} s.");
+        }
+    }
+
+    /// <summary>Says why a machine in use failed: by its own exit, by breaking the rules, or by ours.</summary>
+    private async Task<JobOutcome> JudgeAsync(Exception e, Machine machine)
+    {
+        if (e is not (IOException or MachineException)) return Outcome(e);
+
+        // A stream that ends usually does so a moment before its process: give that moment, it decides the sentence.
+        await ((Task)machine.Exited).WaitAsync(TimeSpan.FromSeconds(1), host.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if ((e as ProtocolException ?? e.InnerException as ProtocolException) is { } violation && !machine.Exited.IsCompleted)
+            return new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, violation.Message);
+        await KeepConsoleAsync(machine.ConsoleTail);
+        if (_phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, MachineStory.NotStarted(e, machine));
+        if (machine.Exited.IsCompleted) return new JobOutcome.RunnerFailed(FailureReason.MachineLost, MachineStory.Lost(machine));
+        return Outcome(e);
+    }
+
+    private async Task KeepConsoleAsync(string tail)
+    {
+        if (tail.Length == 0) return;
+        var path = Path.Join(host.Data.Logs, $"{job.Id}.console.txt");
+        await File.WriteAllTextAsync(path, tail);
+        await log.NoticeAsync($"the last of the machine's console is in {path}");
+    }
+
+    private JobOutcome Outcome(Exception e) => e switch
+    {
+        OperationCanceledException => new JobOutcome.Cancelled(),
+        UserException { ExitCode: ExitCodes.BadFile } => new JobOutcome.RunnerFailed(FailureReason.TransferFailed, e.Message),
+        UserException => new JobOutcome.RunnerFailed(FailureReason.ImageUnavailable, e.Message),
+        MachineException => new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, e.Message),
+        GuestFailedException => new JobOutcome.RunnerFailed(FailureReason.TransferFailed, e.Message),
+        ProtocolException => new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, e.Message),
+        IOException or UnauthorizedAccessException => new JobOutcome.RunnerFailed(FailureReason.HostExhausted, $"The host could not go on with job {job.Id}: {e.Message}"),
+        _ => new JobOutcome.RunnerFailed(FailureReason.MachineLost, $"An error of the runner's own, please report it: {e}"),
+    };
+
+    private MachineSpec Spec(Lease lease, MachineFiles files, string scratch) => new()
+    {
+        Id = job.Id,
+        RunDirectory = lease.Directory,
+        KernelPath = files.Kernel,
+        InitramfsPath = files.Initramfs,
+        RootImagePath = files.RootImage,
+        ScratchDiskPath = scratch,
+        Cpus = job.Machine.Cpus,
+        MemoryMib = job.Machine.MemoryMib,
+    };
+
+    private async Task EnterAsync(JobPhase phase)
+    {
+        var now = host.Time.GetTimestamp();
+        var previous = _phase;
+        var elapsed = host.Time.GetElapsedTime(_phaseStarted, now);
+        (_phase, _phaseStarted) = (phase, now);
+        await log.PhaseAsync(phase, previous, elapsed);
+    }
+}

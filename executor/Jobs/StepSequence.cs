@@ -1,0 +1,84 @@
+using RunnerVm.GuestProtocol;
+using RunnerVm.Guests;
+using RunnerVm.Logs;
+
+namespace RunnerVm.Jobs;
+
+/// <summary>Runs a job's steps in order in one guest and says how they went together.</summary>
+internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, TimeProvider time, StopRequest stop)
+{
+    /// <summary>How long a process has between SIGTERM and SIGKILL.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    /// <summary>The first failure decides; after a stop only nothing more runs.</summary>
+    public async Task<JobOutcome> RunAsync()
+    {
+        JobOutcome outcome = new JobOutcome.Succeeded();
+        for (var index = 0; index < job.Steps.Count; index++)
+        {
+            var step = job.Steps[index];
+            if (stop.Asked.IsCancellationRequested || !StepPlan.Runs(step.Condition, outcome is not JobOutcome.Succeeded))
+            {
+                await log.StepSkippedAsync(index, step.Name);
+                continue;
+            }
+
+            var ended = await RunStepAsync(index, step);
+            if (stop.Asked.IsCancellationRequested) outcome = new JobOutcome.Cancelled();
+            else if (outcome is JobOutcome.Succeeded && !step.ContinueOnError) outcome = ended;
+        }
+
+        return outcome;
+    }
+
+    private async Task<JobOutcome> RunStepAsync(int index, Step step)
+    {
+        var started = time.GetTimestamp();
+        await log.StepStartedAsync(index, step.Name);
+
+        using var stepStop = new StopRequest(time, Grace, stop);
+        var timedOut = false;
+        await using var timer = time.CreateTimer(_ =>
+        {
+            timedOut = !stepStop.Asked.IsCancellationRequested;
+            stepStop.Ask();
+        }, null, step.Timeout ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+        var result = await guest.ExecAsync(StepPlan.ToRequest(job, step), (stream, bytes) => log.OutputAsync(index, stream, bytes), stepStop);
+
+        var code = result.ExitCode ?? (result.Signal is { } signal ? 128 + signal : 127);
+        var diagnosis = timedOut ? $"Stopped after its timeout of {step.Timeout}." : Diagnose(result, code);
+        await log.StepFinishedAsync(index, step.Name, code, time.GetElapsedTime(started), diagnosis);
+        if (timedOut) return new JobOutcome.TimedOut($"Step '{step.Name}'", step.Timeout!.Value);
+        return code == 0 ? new JobOutcome.Succeeded() : new JobOutcome.StepFailed(step.Name, code, diagnosis);
+    }
+
+    /// <summary>What the machine knows about a failure and the exit code does not say.</summary>
+    private string? Diagnose(ExecResult result, int code)
+    {
+        if (code == 0) return null;
+        if (result.Error is not null) return result.Error;
+        if (result.OutOfMemory)
+            return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of this step. Give it more by 'runner: memory:' or --memory.";
+        if (result.DiskFull)
+            return $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in this step. Give it more by 'runner: disk:' or --disk.";
+        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName(signal)})." : null;
+    }
+
+    private static string SignalName(int signal) => signal switch
+    {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => "see signal(7)",
+    };
+}

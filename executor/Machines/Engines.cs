@@ -1,0 +1,24 @@
+using RunnerVm.Images;
+using RunnerVm.Machines.Qemu;
+using RunnerVm.Store;
+
+namespace RunnerVm.Machines;
+
+/// <summary>The engines of this program, wired; the choice among them is <see cref="EngineChoice"/>'s.</summary>
+internal sealed class Engines
+{
+    public Engines(DataDirectory data, InstallLayout layout, TimeProvider time)
+    {
+        var facts = new FactCache(data);
+        Probe = new RingZeroProbe(layout.Programs, facts, time);
+        All = [new QemuEngine(Probe, new QemuProgram(facts), time)];
+        Choice = new EngineChoice(All);
+    }
+
+    public RingZeroProbe Probe { get; }
+
+    /// <summary>Best first.</summary>
+    public IReadOnlyList<IMachineEngine> All { get; }
+
+    public EngineChoice Choice { get; }
+}

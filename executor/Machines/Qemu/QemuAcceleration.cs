@@ -1,0 +1,29 @@
+namespace RunnerVm.Machines.Qemu;
+
+/// <summary>Who executes the guest's instructions, and what QEMU and the guest's kernel must be told for it.</summary>
+/// <param name="Name">For people.</param>
+internal sealed record QemuAcceleration(string Name, IReadOnlyList<string> Arguments, IReadOnlyList<string> KernelArguments)
+{
+    /// <summary>
+    /// The processor itself. The guest has kvmclock and needs no help with time. Where the processor lacks the
+    /// register IA32_ARCH_CAPABILITIES (all of AMD's), KVM offers one of its own making that newer kernels then do not
+    /// let QEMU set: it would abort with "failed to set MSR 0x10a". The guest does without, as the host does.
+    /// </summary>
+    /// <param name="archCapabilities">Whether the host's processor has that register; see <see cref="HasArchCapabilities"/>.</param>
+    public static QemuAcceleration Kvm(bool archCapabilities) => new(
+        "KVM", ["-accel", "kvm", "-cpu", archCapabilities ? "host" : "host,arch-capabilities=off"], []);
+
+    /// <summary>From the lines of /proc/cpuinfo.</summary>
+    public static bool HasArchCapabilities(IEnumerable<string> cpuInfo) =>
+        cpuInfo.FirstOrDefault(line => line.StartsWith("flags", StringComparison.Ordinal)) is { } flags
+        && flags.Split(' ').Contains("arch_capabilities");
+
+    /// <summary>
+    /// QEMU's software CPU. The guest's time stamp counter is the host's; told its frequency the kernel need not
+    /// calibrate it against timers that a busy host delays (it hangs when that fails).
+    /// </summary>
+    public static QemuAcceleration Tcg(long tscKhz) => new(
+        "software CPU (TCG)",
+        ["-accel", "tcg,thread=multi", "-cpu", "max"],
+        [$"tsc_early_khz={tscKhz}"]);
+}

@@ -1,0 +1,94 @@
+namespace RunnerVm.Machines.Qemu;
+
+/// <summary>
+/// QEMU's command line for one machine. Anyone on the host can read it in /proc: it holds paths and sizes, never a
+/// secret. QEMU's own defaults are switched off, so what is named here is all the guest gets.
+/// </summary>
+internal static class QemuCommandLine
+{
+    /// <summary>The guest finds its stream as the virtio port of this name (<c>/sys/class/virtio-ports/*/name</c>).</summary>
+    public const string AgentPortName = "org.runnervm.agent";
+
+    /// <summary>What the root disk says in <c>/sys/block/*/serial</c>; device names are only an order of discovery.</summary>
+    public const string RootSerial = "root";
+
+    /// <summary>What the scratch disk says in <c>/sys/block/*/serial</c>.</summary>
+    public const string ScratchSerial = "scratch";
+
+    private const string ScratchOptions = "discard=unmap,cache.direct=off,cache.no-flush=on";
+
+    /// <summary>The guest's processors stand still (-S) until the monitor says <c>cont</c>.</summary>
+    public static IReadOnlyList<string> Build(
+        MachineSpec spec, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
+    [
+        "-name", $"guest=runnervm-{Escape(spec.Id)},process=runnervm-{Escape(spec.Id)}",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        .. Board(spec, acceleration),
+        .. Boot(spec, acceleration),
+        .. Console(),
+        .. Monitor(qmpSocket),
+        .. Agent(agentSocket),
+        .. RootDisk(spec.RootImagePath),
+        .. ScratchDisk(spec.ScratchDiskPath),
+        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-device,rng=rng",
+    ];
+
+    /// <summary>
+    /// rtc=on: without it the kernel waits two seconds for a clock that is not there. acpi stays on, its default:
+    /// distribution kernels find the virtio-mmio devices by ACPI alone. mem-merge=off: equal pages of two guests are
+    /// never shared, so neither can tell by timing what the other holds.
+    /// </summary>
+    private static string[] Board(MachineSpec spec, QemuAcceleration acceleration) =>
+    [
+        "-M", "microvm,x-option-roms=off,rtc=on,mem-merge=off,dump-guest-core=off",
+        .. acceleration.Arguments,
+        "-m", $"{spec.MemoryMib}M",
+        "-smp", $"{spec.Cpus}",
+    ];
+
+    /// <summary>
+    /// reboot=t with -no-reboot makes a reboot or panic the end of the process. cryptomgr.notests saves 0.4 s of self
+    /// tests in distribution kernels under the software CPU.
+    /// </summary>
+    private static string[] Boot(MachineSpec spec, QemuAcceleration acceleration) =>
+    [
+        "-kernel", spec.KernelPath,
+        "-initrd", spec.InitramfsPath,
+        "-append", string.Join(' ', [
+            "console=ttyS0", "quiet", "panic=-1", "reboot=t", "cryptomgr.notests",
+            .. acceleration.KernelArguments, .. spec.KernelArguments,
+        ]),
+    ];
+
+    /// <summary>Our end of standard output is always read, so a guest that floods its console never stops QEMU for long.</summary>
+    private static string[] Console() => ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"];
+
+    private static string[] Monitor(string socket) =>
+        ["-chardev", $"socket,id=qmp,path={Escape(socket)}", "-mon", "chardev=qmp,mode=control"];
+
+    private static string[] Agent(string socket) =>
+    [
+        "-chardev", $"socket,id=agent,path={Escape(socket)}",
+        "-device", "virtio-serial-device",
+        "-device", $"virtserialport,chardev=agent,name={AgentPortName}",
+    ];
+
+    private static string[] RootDisk(string path) =>
+    [
+        "-blockdev", $"driver=file,node-name=root-file,filename={Escape(path)},read-only=on,auto-read-only=off",
+        "-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on",
+        "-device", $"virtio-blk-device,drive=root,serial={RootSerial}",
+    ];
+
+    /// <summary>The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (no-flush).</summary>
+    private static string[] ScratchDisk(string path) =>
+    [
+        "-blockdev", $"driver=file,node-name=scratch-file,filename={Escape(path)},aio=threads,{ScratchOptions}",
+        "-blockdev", $"driver=raw,node-name=scratch,file=scratch-file,detect-zeroes=off,{ScratchOptions}",
+        "-device", $"virtio-blk-device,drive=scratch,serial={ScratchSerial}",
+    ];
+
+    /// <summary>In QEMU's option lists a comma ends a value and two stand for one.</summary>
+    private static string Escape(string value) => value.Replace(",", ",,");
+}

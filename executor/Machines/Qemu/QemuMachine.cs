@@ -1,0 +1,19 @@
+namespace RunnerVm.Machines.Qemu;
+
+/// <summary>A running QEMU. Owns the process and the stream.</summary>
+internal sealed class QemuMachine(EngineProcess process, Stream guestStream) : Machine
+{
+    public override Stream GuestStream => guestStream;
+
+    public override int ProcessId => process.ProcessId;
+
+    public override Task<MachineExit> Exited => process.Exited;
+
+    public override string ConsoleTail => process.OutputTail;
+
+    public override async ValueTask DisposeAsync()
+    {
+        await process.DisposeAsync();
+        await guestStream.DisposeAsync();
+    }
+}

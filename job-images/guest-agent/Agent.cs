@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using System.Globalization;
+using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Channels;
+using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestAgent.Processes;
+using RunnerVm.GuestProtocol;
+
+namespace RunnerVm.GuestAgent;
+
+/// <summary>The life of PID 1: boot, say hello, serve the host's channels until it is gone.</summary>
+internal static class Agent
+{
+    /// <param name="started">Stopwatch timestamp of the program's first line.</param>
+    /// <returns>Why the machine ends, for the console; null when the host simply went away.</returns>
+    public static string? Run(long started)
+    {
+        // Blocking reads and writes sit on pool threads; with one CPU the pool would start with one and grow slowly.
+        ThreadPool.SetMinThreads(8, 2);
+        var sinceKernel = SinceKernelStart();
+        Mounts.MountKernelFileSystems();
+        AgentConsole.Open();
+        foreach (var failed in KernelModules.Load()) AgentConsole.Line($"module {failed}");
+        var disks = Disks.Find();
+        disks.MountRoot();
+        ProcessDefaults.Apply();
+        var stream = StreamTransport.Open();
+        AgentConsole.Line(string.Create(CultureInfo.InvariantCulture,
+            $"first line {sinceKernel:F0} ms after the kernel's, up in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:F1} ms"));
+        return ServeAsync(stream, disks, started).GetAwaiter().GetResult();
+    }
+
+    private static async Task<string?> ServeAsync(Stream stream, Disks disks, long started)
+    {
+        var bootTime = Stopwatch.GetElapsedTime(started);
+        await using var connection = await GuestConnection.OpenAsync(stream, Role.Guest, "runnervm-guest-agent", CancellationToken.None);
+        var dispatch = new ChannelDispatch(connection, disks, bootTime, new ChildReaper(reapOrphans: true));
+        await dispatch.RunAsync();
+        try
+        {
+            await connection.Completion;
+            return null;
+        }
+        catch (ProtocolException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private static unsafe double SinceKernelStart()
+    {
+        Libc.TimeSpec now;
+        // SAFETY: the call fills the structure on the stack.
+        _ = Libc.clock_gettime(Libc.CLOCK_BOOTTIME, &now);
+        return (now.tv_sec * 1e3) + (now.tv_nsec / 1e6);
+    }
+}

@@ -1,0 +1,50 @@
+using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestAgent.Thaw;
+using RunnerVm.GuestProtocol;
+
+namespace RunnerVm.GuestAgent.Processes;
+
+/// <summary>One exec or pty channel: start, carry, wait, answer.</summary>
+internal static class ExecCall
+{
+    public static async Task RunAsync(GuestChannel channel, Workplace workplace, ChildReaper reaper)
+    {
+        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
+        using var script = ScriptFile.Write(workplace.ScriptFolder, request.Script);
+        using var cgroup = workplace.Cgroups?.CreateStep();
+        using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
+        StartedStep step;
+        try
+        {
+            var environment = StepEnvironment.Complete(request.Environment);
+            var folder = FindFolder(request.WorkingDirectory, workplace.Workspace);
+            var command = CommandChoice.Find(request.Candidates, environment["PATH"], folder, script?.Path);
+            step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper);
+        }
+        catch (Exception e) when (e is CannotStartException or LinuxException)
+        {
+            channel.Close(Messages.Write(new ExecResult { Error = e.Message }, Messages.Default.ExecResult));
+            return;
+        }
+
+        await using (step)
+        {
+            var end = await step.WaitAsync();
+            var result = new ExecResult
+            {
+                ExitCode = end.ExitCode, Signal = end.Signal, OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull(),
+            };
+            channel.Close(Messages.Write(result, Messages.Default.ExecResult));
+        }
+    }
+
+    private static string FindFolder(string? wanted, string workspace)
+    {
+        var folder = Path.Combine(workspace, wanted ?? "");
+        if (Directory.Exists(folder)) return folder;
+        throw new CannotStartException(File.Exists(folder)
+            ? $"The working directory {folder} is not a folder but a file."
+            : $"The working directory {folder} does not exist in the guest.");
+    }
+}

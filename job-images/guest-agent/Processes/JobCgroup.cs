@@ -1,0 +1,156 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using RunnerVm.GuestAgent.Native;
+
+namespace RunnerVm.GuestAgent.Processes;
+
+/// <summary>
+/// The cgroup all steps live in, with the bounds that keep the agent alive when a job takes all memory or all process
+/// numbers. The agent itself stays in the root cgroup. Everything is reached through descriptors opened before the job
+/// starts, so a job that mounts over /sys or /proc breaks nothing here.
+/// </summary>
+internal sealed class JobCgroup
+{
+    /// <summary>
+    /// Left to the kernel and the agent. What the kernel itself has taken is not part of the available memory, so the
+    /// job's own limit is met before the machine's: there the kernel would throw out program pages for a minute first.
+    /// </summary>
+    private const long ReserveBytes = 16L * 1024 * 1024;
+    private const int MaxProcesses = 32_768;
+
+    private readonly SafeFileHandle _job;
+    private readonly SafeFileHandle _rootProcs;
+    private readonly SafeFileHandle? _oomScore;
+    private readonly Lock _spawnLock = new();
+    private int _steps;
+
+    private JobCgroup(SafeFileHandle job, SafeFileHandle rootProcs, SafeFileHandle? oomScore)
+    {
+        (_job, _rootProcs, _oomScore) = (job, rootProcs, oomScore);
+        SetOwnOomScore("-1000"u8);
+    }
+
+    /// <param name="root">Where the cgroup file system is mounted.</param>
+    /// <returns>Null when the kernel has no cgroups.</returns>
+    public static JobCgroup? TryCreate(string root)
+    {
+        var job = $"{root}/job";
+        if (KernelFile.TryOpen($"{root}/cgroup.procs", Libc.O_WRONLY) is not { } rootProcs) return null;
+        // One at a time: a controller the kernel lacks must not take the others with it.
+        EnableControllers(root);
+        KernelFile.CreateFolders(job);
+        EnableControllers(job);
+        var limit = AvailableMemory() - ReserveBytes;
+        if (limit > 0) _ = KernelFile.TrySet($"{job}/memory.max", limit.ToString(CultureInfo.InvariantCulture));
+        _ = KernelFile.TrySet($"{job}/pids.max", Math.Min(MaxProcesses, MaxPid() * 9 / 10).ToString(CultureInfo.InvariantCulture));
+        return new(
+            KernelFile.Open(job, Libc.O_RDONLY | Libc.O_DIRECTORY), rootProcs, KernelFile.TryOpen("/proc/self/oom_score_adj", Libc.O_WRONLY));
+    }
+
+    /// <summary>A new cgroup for one step.</summary>
+    public StepCgroup CreateStep()
+    {
+        var name = Interlocked.Increment(ref _steps).ToString(CultureInfo.InvariantCulture);
+        var fd = -1;
+        if (Libc.mkdirat((int)_job.DangerousGetHandle(), name, 0b111_101_101) == 0)
+        {
+            fd = Libc.openat((int)_job.DangerousGetHandle(), name, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        }
+
+        return new(this, name, new(fd, ownsHandle: true));
+    }
+
+    /// <summary>
+    /// Runs <paramref name="spawn"/> with the agent inside the step's cgroup and with the job's out-of-memory score:
+    /// a child inherits both, so there is no moment in which it is outside.
+    /// </summary>
+    internal int SpawnIn(StepCgroup step, Func<int> spawn)
+    {
+        lock (_spawnLock)
+        {
+            using var procs = step.Open("cgroup.procs", Libc.O_WRONLY);
+            try
+            {
+                if (procs is not null) _ = KernelFile.WriteOnce(procs, "0"u8);
+                SetOwnOomScore("0"u8);
+                return spawn();
+            }
+            finally
+            {
+                SetOwnOomScore("-1000"u8);
+                _ = KernelFile.WriteOnce(_rootProcs, "0"u8);
+            }
+        }
+    }
+
+    internal void Remove(StepCgroup step) => _ = Libc.unlinkat((int)_job.DangerousGetHandle(), step.Name, Libc.AT_REMOVEDIR);
+
+    private static void EnableControllers(string cgroup)
+    {
+        foreach (var controller in (string[])["memory", "pids", "cpu", "io"]) _ = KernelFile.TrySet($"{cgroup}/cgroup.subtree_control", $"+{controller}");
+    }
+
+    private static long AvailableMemory()
+    {
+        // "MemAvailable:   443316 kB" (proc_meminfo(5)).
+        foreach (var line in (KernelFile.TryRead("/proc/meminfo") ?? "").Split('\n'))
+        {
+            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words is ["MemAvailable:", var kilobytes, ..] && long.TryParse(kilobytes, CultureInfo.InvariantCulture, out var count)) return count * 1024;
+        }
+
+        return 0;
+    }
+
+    private static int MaxPid() =>
+        int.TryParse(KernelFile.TryRead("/proc/sys/kernel/pid_max"), CultureInfo.InvariantCulture, out var max) ? max : MaxProcesses;
+
+    private void SetOwnOomScore(ReadOnlySpan<byte> score)
+    {
+        if (_oomScore is not null) _ = KernelFile.WriteOnce(_oomScore, score);
+    }
+}
+
+/// <summary>The cgroup of one step: who belongs to it, what happened to it, and its end.</summary>
+internal sealed class StepCgroup(JobCgroup job, string name, SafeFileHandle folder) : IDisposable
+{
+    public string Name => name;
+
+    public int Spawn(Func<int> spawn) => job.SpawnIn(this, spawn);
+
+    /// <summary>SIGKILL for all processes of the step, as one act of the kernel (5.14).</summary>
+    /// <returns>False when the kernel cannot.</returns>
+    public bool TryKill()
+    {
+        using var kill = Open("cgroup.kill", Libc.O_WRONLY);
+        return kill is not null && KernelFile.WriteOnce(kill, "1"u8) == 0;
+    }
+
+    /// <summary>Whether the kernel has killed a process of this step for want of memory, the job's or the machine's.</summary>
+    public bool SawOutOfMemory()
+    {
+        using var events = Open("memory.events", Libc.O_RDONLY);
+        if (events is null || KernelFile.TryRead(events) is not { } text) return false;
+        foreach (var line in text.Split('\n'))
+        {
+            if (line.StartsWith("oom_kill ", StringComparison.Ordinal)) return line != "oom_kill 0";
+        }
+
+        return false;
+    }
+
+    /// <summary>Removes the cgroup unless processes of the step live on in it.</summary>
+    public void Dispose()
+    {
+        folder.Dispose();
+        job.Remove(this);
+    }
+
+    internal SafeFileHandle? Open(string file, int flags)
+    {
+        if (folder.IsInvalid) return null;
+        var fd = Libc.openat((int)folder.DangerousGetHandle(), file, flags | Libc.O_CLOEXEC, 0);
+        return fd < 0 ? null : new(fd, ownsHandle: true);
+    }
+}

@@ -1,0 +1,26 @@
+using System.Globalization;
+using System.Text;
+using RunnerVm.GuestAgent.Native;
+
+namespace RunnerVm.GuestAgent.Processes;
+
+/// <summary>A step's script in memory, for as long as the step runs.</summary>
+internal sealed class ScriptFile : IDisposable
+{
+    private static int _count;
+
+    private ScriptFile(string path) => Path = path;
+
+    public string Path { get; }
+
+    /// <returns>Null when there is no script.</returns>
+    public static ScriptFile? Write(string folder, string? script)
+    {
+        if (script is null) return null;
+        var path = string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{Interlocked.Increment(ref _count)}.sh");
+        KernelFile.Replace(path, Encoding.UTF8.GetBytes(script), 0b111_000_000);
+        return new(path);
+    }
+
+    public void Dispose() => _ = Libc.unlinkat(Libc.AT_FDCWD, Path, 0);
+}

@@ -1,0 +1,140 @@
+using Microsoft.Win32.SafeHandles;
+using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestProtocol;
+
+namespace RunnerVm.GuestAgent.Processes;
+
+/// <summary>A running process, its ends of the pipes or the terminal, and what the host may do to it.</summary>
+internal sealed class StartedStep : IAsyncDisposable
+{
+    private const byte InputLane = 0;
+    private const byte ControlLane = 2;
+
+    private readonly GuestChannel _channel;
+    private readonly Child _child;
+    private readonly OutputPump _output;
+    private readonly InputFeed _input;
+    private readonly Terminal? _terminal;
+    private readonly StepCgroup? _cgroup;
+    private readonly ChildReaper _reaper;
+    private readonly Task _listening;
+
+    private StartedStep(
+        GuestChannel channel, Child child, OutputPump output, InputFeed input, Terminal? terminal, StepCgroup? cgroup, ChildReaper reaper)
+    {
+        (_channel, _child, _output, _input, _terminal, _cgroup, _reaper) = (channel, child, output, input, terminal, cgroup, reaper);
+        _listening = ListenAsync();
+    }
+
+    /// <exception cref="CannotStartException">The process did not start.</exception>
+    public static StartedStep Start(
+        GuestChannel channel, ExecRequest request, CommandChoice command, Dictionary<string, string> environment, string folder,
+        StepCgroup? cgroup, ChildReaper reaper)
+    {
+        Child Launch(SpawnPlan plan) =>
+            reaper.Start(() => cgroup is null ? Spawner.Spawn(plan) : cgroup.Spawn(() => Spawner.Spawn(plan)));
+
+        if (channel.Kind == ChannelKind.Pty)
+        {
+            var terminal = Terminal.Open(request.Rows, request.Columns);
+            try
+            {
+                var child = Launch(new(command, environment, folder, terminal.Path, []));
+                return new(
+                    channel, child, new(channel, (terminal.DuplicateMaster(), 0)), new(terminal.DuplicateMaster(), isTerminal: true), terminal, cgroup, reaper);
+            }
+            catch
+            {
+                terminal.Dispose();
+                throw;
+            }
+        }
+
+        var (inputRead, inputWrite) = request.Input ? KernelFile.Pipe() : NoInput();
+        var (outputRead, outputWrite) = KernelFile.Pipe();
+        var (errorRead, errorWrite) = KernelFile.Pipe();
+        using (inputRead)
+        using (outputWrite)
+        using (errorWrite)
+        {
+            try
+            {
+                var child = Launch(new(command, environment, folder, null, [inputRead, outputWrite, errorWrite]));
+                return new(channel, child, new(channel, (outputRead, 0), (errorRead, 1)), new(inputWrite, isTerminal: false), null, cgroup, reaper);
+            }
+            catch
+            {
+                inputWrite.Dispose();
+                outputRead.Dispose();
+                errorRead.Dispose();
+                throw;
+            }
+        }
+    }
+
+    private static (SafeFileHandle Read, SafeFileHandle Write) NoInput() =>
+        (KernelFile.Open("/dev/null", Libc.O_RDONLY), KernelFile.Open("/dev/null", Libc.O_WRONLY));
+
+    /// <summary>Waits for the process and for its output to be on its way. A host that gives up ends the whole step.</summary>
+    public async Task<ProcessEnd> WaitAsync()
+    {
+        try
+        {
+            // On the accepting side the result faults when the channel is reset, and never completes otherwise.
+            await Task.WhenAny(_child.Ended, _channel.Result);
+            if (!_child.Ended.IsCompleted) throw new ChannelResetException("The host gave up on the step.");
+            _output.OnEnded();
+            var delivered = _output.Delivered;
+            await Task.WhenAny(delivered, _channel.Result);
+            if (!delivered.IsCompletedSuccessfully) throw new ChannelResetException("The host gave up on the step.");
+            return await _child.Ended;
+        }
+        catch (ChannelResetException)
+        {
+            Kill();
+            _output.OnEnded();
+            throw;
+        }
+    }
+
+    /// <summary>The process has ended, or nobody wants it. Resets the channel if it is not over.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _channel.Reset("The step is over.");
+        _input.Dispose();
+        await _listening;
+        _terminal?.Dispose();
+    }
+
+    /// <summary>Serves the host's messages until the channel is over.</summary>
+    private async Task ListenAsync()
+    {
+        try
+        {
+            while (await _channel.ReadAsync() is { } received)
+            {
+                if (received.Lane == InputLane) await _input.AddAsync(received.Bytes);
+                else if (received.Lane == ControlLane) await ObeyAsync(Messages.Read(received.Bytes, Messages.Default.ExecControl));
+            }
+
+            await _input.EndAsync();
+        }
+        catch (ChannelResetException)
+        {
+            // The step is over, or the host gave up, which WaitAsync sees.
+        }
+    }
+
+    private async Task ObeyAsync(ExecControl control)
+    {
+        if (control.Signal is { } signal) _reaper.Signal(_child, signal);
+        if (control.Kill) Kill();
+        if (control.EndInput) await _input.EndAsync();
+        if (control.WindowSize is [var rows, var columns]) _terminal?.Resize(rows, columns);
+    }
+
+    private void Kill()
+    {
+        if (_cgroup?.TryKill() != true) _reaper.Signal(_child, Libc.SIGKILL);
+    }
+}

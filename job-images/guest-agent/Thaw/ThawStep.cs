@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Text;
+using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestAgent.Network;
+using RunnerVm.GuestAgent.Processes;
+using RunnerVm.GuestProtocol;
+
+namespace RunnerVm.GuestAgent.Thaw;
+
+/// <summary>Makes a booted or restored machine itself: clock, entropy, name, disks, root, network. Runs once.</summary>
+internal static class ThawStep
+{
+    public const string ScriptFolder = "/run/runnervm";
+
+    /// <returns>The answer for the host, and the workplace unless it carries an error.</returns>
+    public static (ThawResult Result, Workplace? Workplace) Run(ThawRequest request, Disks disks, GuestConnection connection, TimeSpan bootTime)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
+        try
+        {
+            var workplace = Prepare(request, disks);
+            if (request.Network) EgressRedirect.Start(connection);
+            return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, workplace);
+        }
+        catch (IOException e)
+        {
+            return (result with { Error = e.Message }, null);
+        }
+    }
+
+    private static Workplace Prepare(ThawRequest request, Disks disks)
+    {
+        Identity.SetClock(request.UnixTimeNanoseconds);
+        Identity.CreditEntropy(request.Entropy);
+        Identity.SetHostname(request.Hostname);
+        var scratch = JobRoot.Enter(disks, request.Workspace);
+        WriteIdentityFiles(request);
+        Loopback.Up();
+        KernelFile.CreateFolders(ScriptFolder);
+        _ = Libc.chmod(ScriptFolder, 0b111_000_000);
+        return new(request.Workspace, ScriptFolder, scratch, JobCgroup.TryCreate("/sys/fs/cgroup"));
+    }
+
+    private static void WriteIdentityFiles(ThawRequest request)
+    {
+        KernelFile.CreateFolders("/etc");
+        var hosts = $"127.0.0.1 localhost\n127.0.1.1 {request.Hostname}\n::1 localhost ip6-localhost ip6-loopback\n";
+        if (request.Network) hosts += "198.18.0.1 host host.runnervm.internal\n";
+        KernelFile.Replace("/etc/hostname", Encoding.UTF8.GetBytes($"{request.Hostname}\n"), 0b110_100_100);
+        KernelFile.Replace("/etc/hosts", Encoding.UTF8.GetBytes(hosts), 0b110_100_100);
+        KernelFile.Replace("/etc/machine-id", Encoding.UTF8.GetBytes($"{request.MachineId}\n"), 0b100_100_100);
+    }
+}

@@ -1,0 +1,29 @@
+using RunnerVm.Benchmarks;
+
+// Every figure we hold ourselves to has a line here. `benchmarks` lists them, `benchmarks <name>... [--json]` runs them.
+Benchmark[] all =
+[
+    new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
+];
+
+bool json = args.Contains("--json");
+string[] names = [.. args.Where(argument => !argument.StartsWith("--", StringComparison.Ordinal))];
+string[] unknown = [.. names.Where(name => name != "all" && all.All(benchmark => benchmark.Name != name))];
+if (names.Length == 0 || unknown.Length > 0)
+{
+    foreach (string name in unknown)
+        Console.Error.WriteLine($"No benchmark is called '{name}'.");
+    Console.Error.WriteLine("Usage: benchmarks <name>... | all [--json]");
+    foreach (Benchmark benchmark in all)
+        Console.Error.WriteLine($"  {benchmark.Name,-20} {benchmark.Summary}");
+    return names.Length == 0 && unknown.Length == 0 ? 0 : 2;
+}
+
+var report = new BenchmarkReport(Console.Out, json);
+foreach (Benchmark benchmark in all.Where(benchmark => names.Contains("all") || names.Contains(benchmark.Name)))
+{
+    report.Begin(benchmark);
+    benchmark.Run(report);
+}
+
+return report.AllHeld ? 0 : 1;

@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Text.Json;
+using RunnerVm.Vmm.Monitor.Probe;
+using RunnerVm.Vmm.Native.Time;
+using Xunit;
+
+namespace RunnerVm.Tests.Vmm.Monitor;
+
+public sealed class ProbeTests
+{
+    [Fact]
+    public void A_probe_takes_no_longer_than_two_seconds_and_prints_one_line()
+    {
+        using var output = new StringWriter();
+        var watch = Stopwatch.StartNew();
+        Assert.Equal(0, ProbeCommand.Run(output));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"{watch.Elapsed}");
+        var line = output.ToString();
+        Assert.Equal(line.Length - 1, line.IndexOf('\n', StringComparison.Ordinal));
+        var report = JsonSerializer.Deserialize(line, ProbeJson.Default.ProbeReport)!;
+        Assert.Equal(report.Real, report.Reason is null);
+        Assert.InRange(report.TscKhz, 100_000, 20_000_000);
+    }
+
+    [Fact]
+    public void Where_there_is_a_KVM_the_loop_runs_in_guest_ring_0()
+    {
+        if (!File.Exists("/dev/kvm")) Assert.Skip("There is no /dev/kvm.");
+        var report = RingZeroProbe.Run();
+        if (!report.Kvm) Assert.Skip(report.Reason!);
+        Assert.Equal(12, report.Api);
+        Assert.True(report.IterationsPerSecond > 10_000, $"{report}");
+        Assert.Equal(report.IterationsPerSecond > RingZeroProbe.RealAbove, report.Real);
+    }
+
+    [Theory]
+    [InlineData(49e6, false)]
+    [InlineData(51e6, true)]
+    public void Above_fifty_million_it_is_real(double speed, bool real)
+    {
+        var report = ProbeReport.Ran(12, speed);
+        Assert.Equal(real, report.Real);
+        Assert.Equal(real, report.Reason is null && report.Fix is null);
+    }
+
+    [Fact]
+    public void The_time_stamp_counter_runs_forward()
+    {
+        using var counter = new TimeStampCounter();
+        var first = counter.Sample();
+        var second = counter.Sample();
+        Assert.True(second.Ticks > first.Ticks);
+        Assert.True(second.Nanoseconds > first.Nanoseconds);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Text;
+using RunnerVm.Vmm.Native.Kvm;
+using RunnerVm.Vmm.Native.Libc;
+using Xunit;
+
+namespace RunnerVm.Tests.Vmm.Native;
+
+/// <summary>
+/// Our copies of C structures and numbers, held against the headers by the C compiler: one static assertion for each
+/// size, offset and value.
+/// </summary>
+public sealed class AbiTests
+{
+    [Fact]
+    public async Task Every_structure_is_laid_out_as_in_the_C_headers()
+    {
+        var source = new StringBuilder(Headers);
+        foreach (var type in new[]
+        {
+            typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
+            typeof(timespec),
+        })
+        {
+            source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
+            AppendOffsets(source, type);
+        }
+
+        AppendOffsets(source, typeof(kvm_run)); // Only its head: the union that follows is read by offset.
+        await CompileAsync(source.ToString());
+    }
+
+    [Fact]
+    public async Task Every_number_is_that_of_the_C_headers()
+    {
+        var source = new StringBuilder(Headers);
+        foreach (var type in new[] { typeof(KvmApi), typeof(LibC) })
+        {
+            foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Static).Where(field => field.IsLiteral))
+                source.AppendLine($"_Static_assert({field.Name} == {field.GetRawConstantValue()}, \"{field.Name}\");");
+        }
+
+        await CompileAsync(source.ToString());
+    }
+
+    [Fact]
+    public async Task A_wrong_number_would_be_noticed()
+    {
+        var problem = await Assert.ThrowsAnyAsync<Exception>(() => CompileAsync(Headers + "_Static_assert(KVM_RUN == 1, \"\");"));
+        Assert.Contains("static assertion failed", problem.Message, StringComparison.Ordinal);
+    }
+
+    private const string Headers = """
+        #define _GNU_SOURCE
+        #include <errno.h>
+        #include <fcntl.h>
+        #include <stddef.h>
+        #include <sys/mman.h>
+        #include <time.h>
+        #include <linux/kvm.h>
+
+        """;
+
+    private static void AppendOffsets(StringBuilder source, Type type)
+    {
+        foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Instance))
+        {
+            var offset = Marshal.OffsetOf(type, field.Name);
+            source.AppendLine(
+                $"_Static_assert(offsetof(struct {type.Name}, {field.Name}) == {offset}, \"{type.Name}.{field.Name}\");");
+        }
+    }
+
+    private static async Task CompileAsync(string source)
+    {
+        if (!File.Exists("/usr/bin/gcc") || !File.Exists("/usr/include/linux/kvm.h"))
+            Assert.Skip("gcc or the kernel headers (linux-libc-dev) are not installed.");
+        var start = new ProcessStartInfo("gcc", ["-fsyntax-only", "-x", "c", "-"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true,
+        };
+        using var gcc = Process.Start(start)!;
+        await gcc.StandardInput.WriteAsync(source);
+        gcc.StandardInput.Close();
+        var problems = await gcc.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await gcc.WaitForExitAsync(TestContext.Current.CancellationToken);
+        if (gcc.ExitCode != 0) throw new InvalidOperationException(problems);
+    }
+}

@@ -1,0 +1,56 @@
+using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Libc;
+using RunnerVm.Vmm.Native.Memory;
+
+namespace RunnerVm.Vmm.Native.Kvm;
+
+/// <summary>A virtual machine. Memory given to it must outlive it.</summary>
+internal sealed class KvmVm : IDisposable
+{
+    private readonly FileDescriptor _fd;
+    private readonly nuint _vcpuMappingLength;
+
+    internal KvmVm(FileDescriptor fd, nuint vcpuMappingLength) => (_fd, _vcpuMappingLength) = (fd, vcpuMappingLength);
+
+    /// <summary>Three pages that Intel processors without unrestricted guests need for themselves; others ignore it.</summary>
+    public void SetTssAddress(uint guestAddress)
+    {
+        using var fd = _fd.Borrow();
+        if (LibC.ioctl(fd.Fd, KvmApi.KVM_SET_TSS_ADDR, guestAddress) != 0)
+            throw LinuxException.Last("set the address of the task state segment");
+    }
+
+    public unsafe void SetMemory(uint slot, ulong guestAddress, MappedRegion memory)
+    {
+        var region = new kvm_userspace_memory_region
+        {
+            slot = slot,
+            guest_phys_addr = guestAddress,
+            memory_size = memory.Length,
+            userspace_addr = memory.Address,
+        };
+        using var fd = _fd.Borrow();
+        // SAFETY: KVM reads the structure during the call; it lives on this stack.
+        if (LibC.ioctl(fd.Fd, KvmApi.KVM_SET_USER_MEMORY_REGION, &region) != 0)
+            throw LinuxException.Last($"give a virtual machine {memory.Length} bytes of memory");
+    }
+
+    public KvmVcpu CreateVcpu(uint id)
+    {
+        using var fd = _fd.Borrow();
+        var vcpu = LibC.ioctl(fd.Fd, KvmApi.KVM_CREATE_VCPU, id);
+        if (vcpu < 0) throw LinuxException.Last($"create virtual CPU {id}");
+        var owned = new FileDescriptor(vcpu);
+        try
+        {
+            return new(owned, MappedRegion.OfDevice(owned, _vcpuMappingLength, $"the page of virtual CPU {id}"));
+        }
+        catch
+        {
+            owned.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _fd.Dispose();
+}

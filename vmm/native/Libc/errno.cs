@@ -1,0 +1,40 @@
+namespace RunnerVm.Vmm.Native.Libc;
+
+internal static partial class LibC
+{
+    public const int ENOENT = 2;
+    public const int EINTR = 4;
+    public const int ENXIO = 6;
+    public const int ENOMEM = 12;
+    public const int EACCES = 13;
+    public const int EBUSY = 16;
+    public const int ENODEV = 19;
+    public const int EINVAL = 22;
+    public const int EMFILE = 24;
+    public const int ENOTTY = 25;
+
+    /// <summary>As errno(3) names it; the bare number for those we never meet.</summary>
+    public static string ErrnoName(int errno) => errno switch
+    {
+        1 => "EPERM",
+        ENOENT => "ENOENT",
+        EINTR => "EINTR",
+        5 => "EIO",
+        ENXIO => "ENXIO",
+        9 => "EBADF",
+        11 => "EAGAIN",
+        ENOMEM => "ENOMEM",
+        EACCES => "EACCES",
+        14 => "EFAULT",
+        EBUSY => "EBUSY",
+        17 => "EEXIST",
+        ENODEV => "ENODEV",
+        EINVAL => "EINVAL",
+        23 => "ENFILE",
+        EMFILE => "EMFILE",
+        ENOTTY => "ENOTTY",
+        28 => "ENOSPC",
+        38 => "ENOSYS",
+        _ => $"errno {errno}",
+    };
+}

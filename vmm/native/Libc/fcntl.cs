@@ -1,0 +1,13 @@
+using System.Runtime.InteropServices;
+
+namespace RunnerVm.Vmm.Native.Libc;
+
+/// <summary>The C library, one file a header, with the header's names.</summary>
+internal static partial class LibC
+{
+    public const int O_RDWR = 2;
+    public const int O_CLOEXEC = 0x80000;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int open(byte* path, int flags);
+}

@@ -1,0 +1,13 @@
+using System.Runtime.InteropServices;
+
+namespace RunnerVm.Vmm.Native.Libc;
+
+internal static partial class LibC
+{
+    /// <summary>The variadic C function takes its third argument in a register on x86-64, as this declaration does.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(int fd, nuint request, nuint argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int ioctl(int fd, nuint request, void* argument);
+}

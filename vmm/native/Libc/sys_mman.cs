@@ -1,0 +1,22 @@
+using System.Runtime.InteropServices;
+
+namespace RunnerVm.Vmm.Native.Libc;
+
+internal static partial class LibC
+{
+    public const int PROT_READ = 1;
+    public const int PROT_WRITE = 2;
+    public const int PROT_EXEC = 4;
+    public const int MAP_SHARED = 1;
+    public const int MAP_PRIVATE = 2;
+    public const int MAP_ANONYMOUS = 0x20;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int munmap(nint address, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int mprotect(nint address, nuint length, int protection);
+}

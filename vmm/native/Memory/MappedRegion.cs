@@ -1,0 +1,78 @@
+using System.Runtime.InteropServices;
+using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Libc;
+
+namespace RunnerVm.Vmm.Native.Memory;
+
+/// <summary>Owns a mapping; unmaps it once. Every access is checked against its length.</summary>
+internal sealed class MappedRegion : SafeHandle
+{
+    private const int MapFailed = -1;
+
+    private MappedRegion(nint address, nuint length)
+        : base(MapFailed, ownsHandle: true)
+    {
+        SetHandle(address);
+        Length = length;
+    }
+
+    /// <summary>In bytes.</summary>
+    public nuint Length { get; }
+
+    public override bool IsInvalid => handle is MapFailed or 0;
+
+    /// <summary>Where it begins in this process; valid while the region lives.</summary>
+    public ulong Address => (ulong)handle;
+
+    /// <summary>Zeroed private memory, readable and writable.</summary>
+    public static MappedRegion Anonymous(nuint length) =>
+        Map(length, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS, -1, $"map {length} bytes of memory");
+
+    /// <summary>What a device shares through its descriptor, readable and writable.</summary>
+    public static MappedRegion OfDevice(FileDescriptor device, nuint length, string what)
+    {
+        using var fd = device.Borrow();
+        return Map(length, LibC.MAP_SHARED, fd.Fd, $"map {what}");
+    }
+
+    public unsafe void Write(nuint offset, ReadOnlySpan<byte> bytes)
+    {
+        Check(offset, (nuint)bytes.Length);
+        // SAFETY: the range was checked and the mapping is writable until disposed, which cannot happen while we hold `this`.
+        bytes.CopyTo(new Span<byte>((byte*)handle + offset, bytes.Length));
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>A copy: whoever shares the memory may change it at any time.</summary>
+    public unsafe T Read<T>(nuint offset)
+        where T : unmanaged
+    {
+        Check(offset, (nuint)sizeof(T));
+        // SAFETY: the range was checked; T has no references; the read copes with any alignment.
+        var value = MemoryMarshal.Read<T>(new ReadOnlySpan<byte>((byte*)handle + offset, sizeof(T)));
+        GC.KeepAlive(this);
+        return value;
+    }
+
+    /// <summary>From writable to executable, never both.</summary>
+    public void MakeExecutable()
+    {
+        if (LibC.mprotect(handle, Length, LibC.PROT_READ | LibC.PROT_EXEC) != 0)
+            throw LinuxException.Last("make memory executable");
+    }
+
+    protected override bool ReleaseHandle() => LibC.munmap(handle, Length) == 0;
+
+    private static MappedRegion Map(nuint length, int flags, int fd, string attempt)
+    {
+        var address = LibC.mmap(0, length, LibC.PROT_READ | LibC.PROT_WRITE, flags, fd, 0);
+        return address == MapFailed ? throw LinuxException.Last(attempt) : new(address, length);
+    }
+
+    private void Check(nuint offset, nuint count)
+    {
+        ObjectDisposedException.ThrowIf(IsClosed, this);
+        if (offset > Length || count > Length - offset)
+            throw new ArgumentOutOfRangeException(nameof(offset), $"{count} bytes at {offset} leave a region of {Length}.");
+    }
+}
