@@ -91,6 +91,14 @@ public sealed class ExecTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Without_input_asked_for_standard_input_is_the_null_device()
+    {
+        var request = Request("readlink /proc/$$/fd/0; cat") with { Input = false };
+        var channel = _host.Open(ChannelKind.Exec, Messages.Write(request, Messages.Default.ExecRequest));
+        Assert.Equal("/dev/null\n", (await CollectAsync(channel)).Output);
+    }
+
+    [Fact]
     public async Task Control_still_works_when_the_process_does_not_read_its_input()
     {
         var channel = Open("exec sleep 50");
@@ -179,7 +187,7 @@ public sealed class ExecTests : IAsyncLifetime
     }
 
     private static ExecRequest Request(string script) =>
-        new() { Candidates = [["no-such-shell"], ["sh", "{0}"]], Script = script, Environment = new() { ["FOO"] = "bar", ["PATH"] = Environment.GetEnvironmentVariable("PATH")! } };
+        new() { Candidates = [["no-such-shell"], ["sh", "{0}"]], Script = script, Input = true, Environment = new() { ["FOO"] = "bar", ["PATH"] = Environment.GetEnvironmentVariable("PATH")! } };
 
     private GuestChannel Open(string script, string? workingDirectory = null) =>
         _host.Open(ChannelKind.Exec, Messages.Write(Request(script) with { WorkingDirectory = workingDirectory }, Messages.Default.ExecRequest));
