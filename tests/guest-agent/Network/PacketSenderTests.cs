@@ -11,8 +11,8 @@ public sealed class PacketSenderTests
     public void The_checksum_is_that_of_the_rfc_example()
     {
         // RFC 1071, section 3: 0001 f203 f4f5 f6f7 sums up to ddf2.
-        Assert.Equal((ushort)~0xDDF2, PacketSender.Checksum([0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7], 0));
-        Assert.Equal((ushort)~0x0100, PacketSender.Checksum([0x01], 0));
+        Assert.Equal((ushort)0x220D, PacketSender.Checksum([0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7], 0));
+        Assert.Equal((ushort)0xFEFF, PacketSender.Checksum([0x01], 0));
     }
 
     [Theory]
