@@ -26,15 +26,15 @@ public sealed class EnvironmentTests
                 echo "stdin=$(readlink /proc/$$/fd/0)"
                 echo "fds=$(ls /proc/$$/fd | sort -n | tr '\n' ' ')"
                 echo "user=$(id -un)"
-                echo "ignored=$(awk '/^SigIgn/ {print $2}' /proc/$$/status)"
-                echo "blocked=$(awk '/^SigBlk/ {print $2}' /proc/$$/status)"
+                echo "ignored=$(awk '/^SigIgn/ {print $2}' /proc/self/status)"
+                echo "blocked=$(awk '/^SigBlk/ {print $2}' /proc/self/status)"
                 echo "session=$(awk '{print ($6 == $1 && $5 == $1)}' /proc/$$/stat)"
                 for device in null zero full random urandom tty ptmx; do test -c /dev/$device || echo "no /dev/$device"; done
                 for folder in /dev/pts /dev/shm /proc/self /sys/class /tmp /run; do test -d $folder || echo "no $folder"; done
                 echo shm > /dev/shm/x && echo tmp > /tmp/x && echo run > /run/x && echo "writable=yes"
                 echo fd > /dev/fd/1 && cat <(echo process substitution)
                 getent hosts localhost > /dev/null && echo "localhost=known"
-                pty=$(python3 --version 2>/dev/null || true); script -qc 'tty' /dev/null 2>/dev/null | grep -q /dev/pts && echo "pty=works"
+                script -qc 'tty' /dev/null 2>/dev/null | grep -q /dev/pts && echo "pty=works"
                 env | sed 's/^/env /'
         """;
 
@@ -56,7 +56,7 @@ public sealed class EnvironmentTests
         Assert.Equal("/dev/null", first["stdin"]);
         Assert.Equal("root", first["user"]);
         Assert.Equal("0000000000000000", first["ignored"]);
-        Assert.Equal("0", first["blocked"].TrimStart('0') is "" ? "0" : first["blocked"]);
+        Assert.Equal("0000000000000000", first["blocked"]);
         Assert.Equal("1", first["session"]);
         Assert.Equal("yes", first["writable"]);
         Assert.Equal("known", first["localhost"]);
