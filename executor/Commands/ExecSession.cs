@@ -55,7 +55,11 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         return JobExit.Code(await new JobRun(job, host, log, stop).RunAsync());
     }
 
-    private IJobSink CreateSink(StopRequest stop) => settings.Json
-        ? new JsonSink(Console.OpenStandardOutput())
-        : new ConsoleSink(ConsoleSettings.ForProcess() with { Timings = settings.Timings, Quiet = settings.Quiet });
+    private AbandonedReaderGuard CreateSink(StopRequest stop)
+    {
+        IJobSink sink = settings.Json
+            ? new JsonSink(Console.OpenStandardOutput())
+            : new ConsoleSink(ConsoleSettings.ForProcess() with { Timings = settings.Timings, Quiet = settings.Quiet });
+        return new(sink, stop.Ask);
+    }
 }

@@ -29,7 +29,7 @@ internal static class Bootstrap
         rm -rf "$view"/tmp/* "$view"/run/* "$view"/etc/resolv.conf "$view"/etc/hostname "$view"/var/lib/dpkg/*-old
         mkdir "$view"/run/lock
         : >"$view"/etc/machine-id
-        mkfs.erofs -d0 -zlz4 -T0 "$0/root.erofs" "$view"
+        mkfs.erofs -d0 -zlz4 -T0 --exclude-regex='^dev/' "$0/root.erofs" "$view"
         umount "$view"
         """;
 

@@ -19,6 +19,9 @@ internal sealed class JobCgroup
     private const long ReserveBytes = 16L * 1024 * 1024;
     private const int MaxProcesses = 32_768;
 
+    /// <summary>About what the smallest process costs the kernel: stack, page tables, descriptors.</summary>
+    private const long SmallestProcessBytes = 128 * 1024;
+
     private readonly SafeFileHandle _job;
     private readonly SafeFileHandle _rootProcs;
     private readonly SafeFileHandle? _oomScore;
@@ -41,9 +44,10 @@ internal sealed class JobCgroup
         EnableControllers(root);
         KernelFile.CreateFolders(job);
         EnableControllers(job);
-        var limit = AvailableMemory() - ReserveBytes;
+        var available = AvailableMemory();
+        var limit = available - ReserveBytes;
         if (limit > 0) _ = KernelFile.TrySet($"{job}/memory.max", limit.ToString(CultureInfo.InvariantCulture));
-        _ = KernelFile.TrySet($"{job}/pids.max", Math.Min(MaxProcesses, MaxPid() * 9 / 10).ToString(CultureInfo.InvariantCulture));
+        _ = KernelFile.TrySet($"{job}/pids.max", MaxJobProcesses(available).ToString(CultureInfo.InvariantCulture));
         return new(
             KernelFile.Open(job, Libc.O_RDONLY | Libc.O_DIRECTORY), rootProcs, KernelFile.TryOpen("/proc/self/oom_score_adj", Libc.O_WRONLY));
     }
@@ -102,6 +106,10 @@ internal sealed class JobCgroup
 
         return 0;
     }
+
+    /// <summary>So many that ordinary jobs never meet it, so few that a fork bomb meets it before it has eaten the machine.</summary>
+    private static long MaxJobProcesses(long memory) =>
+        Math.Max(512, Math.Min(Math.Min(MaxProcesses, MaxPid() * 9 / 10), memory / SmallestProcessBytes));
 
     private static int MaxPid() =>
         int.TryParse(KernelFile.TryRead("/proc/sys/kernel/pid_max"), CultureInfo.InvariantCulture, out var max) ? max : MaxProcesses;

@@ -28,6 +28,46 @@ public sealed class ConsoleSinkTests
     }
 
     [Fact]
+    public async Task Where_the_artifacts_are_is_the_last_line()
+    {
+        (_, string error) = await ShowAsync(new() { Output = Stream.Null, Error = Stream.Null, Unicode = true },
+            new JobEvent.ArtifactsStored(Start, "/data/artifacts/a-1", 3, 4096),
+            new JobEvent.JobFinished(Start + Second, new JobOutcome.Succeeded(), 0));
+        Assert.EndsWith("✓ job succeeded  1.00 s\n· artifacts: 3 files, 4.1 kB, in /data/artifacts/a-1\n", error);
+    }
+
+    [Fact]
+    public async Task A_long_preparation_says_a_line_now_and_then_where_nothing_can_be_drawn_over()
+    {
+        (_, string error) = await ShowAsync(new() { Output = Stream.Null, Error = Stream.Null, Unicode = true },
+            new JobEvent.Preparation(Start, "image debian-12", 0.1, "downloading"),
+            new JobEvent.Preparation(Start + Second, "image debian-12", 0.2, "unpacking"),
+            new JobEvent.Preparation(Start + (11 * Second), "image debian-12", 0.5, "configuring"),
+            new JobEvent.Preparation(Start + (12 * Second), "image debian-12", 1, "ready, 57 MB"));
+        Assert.Equal("· image debian-12: downloading (10 %)\n· image debian-12: configuring (50 %)\n✓ image debian-12  ready, 57 MB\n", error);
+    }
+
+    [Fact]
+    public async Task A_reader_who_has_gone_stops_the_job_once_and_is_not_written_to_again()
+    {
+        int stops = 0;
+        int writes = 0;
+        var guard = new AbandonedReaderGuard(new FailingSink(() => writes++), () => stops++);
+        await guard.WriteAsync(new JobEvent.Notice(Start, "one"), CancellationToken.None);
+        await guard.WriteAsync(new JobEvent.Notice(Start, "two"), CancellationToken.None);
+        Assert.Equal((1, 1), (stops, writes));
+    }
+
+    private sealed class FailingSink(Action onWrite) : IJobSink
+    {
+        public ValueTask WriteAsync(JobEvent jobEvent, CancellationToken cancellationToken)
+        {
+            onWrite();
+            throw new IOException("Broken pipe");
+        }
+    }
+
+    [Fact]
     public async Task Plain_ascii_is_enough()
     {
         (_, string error) = await ShowAsync(new() { Output = Stream.Null, Error = Stream.Null },

@@ -68,7 +68,7 @@ public sealed class ExecTests : IAsyncLifetime
     [Fact]
     public async Task A_step_leads_a_session_and_inherits_no_signal_settings_and_no_pipes_of_others()
     {
-        var (_, output, _) = await RunAsync("exec sh -c 'cut -d\" \" -f1,5,6 /proc/$$/stat; grep -E \"Sig(Blk|Ign)\" /proc/$$/status; ls -l /proc/$$/fd | grep -c pipe:'");
+        var (_, output, _) = await RunAsync("cut -d' ' -f1,5,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status; ls -l /proc/self/fd | grep -c pipe:");
         var lines = output.Split('\n');
         var ids = lines[0].Split(' ');
         Assert.Equal([ids[0], ids[0], ids[0]], ids);
