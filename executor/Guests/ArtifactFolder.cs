@@ -12,13 +12,23 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
 {
     private const int CopySize = 128 * 1024;
 
+    /// <summary>What a folder, and the last piece of a file, cost on the host's disk.</summary>
+    private const int BlockBytes = 4096;
+
+    /// <summary>Names and targets of links are kept until the end: characters of them, all together.</summary>
+    private const int MaxLinkText = 32 << 20;
+
     private readonly List<(string Path, string Target)> _links = [];
     private readonly byte[] _block = new byte[TarHeader.BlockSize];
+    private string _lastParent = "";
     private long _bytes;
+    private long _diskBytes;
     private int _entries;
+    private int _unnamedFolders;
+    private int _linkText;
 
-    /// <param name="Bytes">Most bytes of content.</param>
-    /// <param name="Entries">Most files, folders and links.</param>
+    /// <param name="Bytes">Most bytes on the disk: content in whole blocks, one block for each folder.</param>
+    /// <param name="Entries">Most files, folders (named or not) and links.</param>
     internal sealed record Bounds(long Bytes, int Entries);
 
     /// <summary>What has been unpacked.</summary>
@@ -57,23 +67,28 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
             if (header.Type is 'L' or 'K')
             {
                 var text = await ReadNameAsync(tar, (int)header.Size, cancellationToken);
+                if ((header.Type == 'L' ? longName : longTarget) is not null) throw new ProtocolException("The guest's archive has two long names for one entry.");
                 if (header.Type == 'L') longName = text;
                 else longTarget = text;
                 continue;
             }
 
-            if (++_entries > bounds.Entries) throw new ProtocolException($"The guest's archive has more than {bounds.Entries} entries.");
+            _entries++;
             var relative = longName ?? header.Name;
             var target = Resolve(root, relative);
             switch (header.Type)
             {
                 case '5':
-                    if (target != root) Create(relative, () => Directory.CreateDirectory(target));
+                    CountDisk(0);
+                    MakeFolder(root, relative, target, named: true);
                     break;
                 case '2':
-                    _links.Add((target, longTarget ?? header.LinkTarget));
+                    CountDisk(0);
+                    KeepLink(target, longTarget ?? header.LinkTarget);
                     break;
                 default:
+                    CountDisk(header.Size);
+                    MakeFolder(root, relative, Path.GetDirectoryName(target)!, named: false);
                     await WriteFileAsync(tar, header, relative, target, onBytes, cancellationToken);
                     break;
             }
@@ -107,7 +122,6 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
         Stream tar, TarHeader header, string relative, string target, Action<long> onBytes, CancellationToken cancellationToken)
     {
         _bytes += header.Size;
-        if (_bytes > bounds.Bytes) throw new ProtocolException($"The guest's archive holds more than {bounds.Bytes} bytes.");
         var buffer = ArrayPool<byte>.Shared.Rent(CopySize);
         try
         {
@@ -137,7 +151,6 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     /// </summary>
     private static FileStream NewFile(string target, UnixFileMode mode)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         return new(target, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
@@ -166,14 +179,51 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
         {
             return create();
         }
-        catch (IOException e) when (e is not (FileNotFoundException or PathTooLongException) && IsConflict(e))
+        catch (PathTooLongException e)
+        {
+            throw new ProtocolException($"The guest's archive has the name '{UntrustedText.Line(relative)}', which is too long for this host.", e);
+        }
+        catch (IOException e) when (IsConflict(e))
         {
             throw new ProtocolException($"The guest's archive has '{UntrustedText.Line(relative)}' twice, or as file and folder.", e);
         }
     }
 
-    // EEXIST 17, ENOTDIR 20, EISDIR 21: the runtime keeps the errno in HResult.
-    private static bool IsConflict(IOException e) => e.HResult is 17 or 20 or 21 || e is DirectoryNotFoundException || e.Message.Contains("exist", StringComparison.Ordinal);
+    /// <summary>
+    /// EEXIST (17, which the runtime leaves in HResult) when the name is taken; ENOTDIR comes as DirectoryNotFound, and as
+    /// all folders on the way have just been made it says that one of them is a file.
+    /// </summary>
+    private static bool IsConflict(IOException e) => e.HResult == 17 || e is DirectoryNotFoundException;
+
+    /// <summary>Makes a folder and those above it that no entry has named: each is an entry, or one name of 2,000 parts would be 2,000 folders.</summary>
+    private void MakeFolder(string root, string relative, string folder, bool named)
+    {
+        if (folder.Length <= root.Length || folder == _lastParent) return;
+        var missing = 0;
+        for (var at = folder; at.Length > root.Length && !Directory.Exists(at); at = Path.GetDirectoryName(at)!) missing++;
+        if (missing > 0)
+        {
+            _unnamedFolders += named ? missing - 1 : missing;
+            CountDisk(missing * BlockBytes);
+        }
+
+        Create(relative, () => Directory.CreateDirectory(folder));
+        _lastParent = folder;
+    }
+
+    private void CountDisk(long bytes)
+    {
+        if (_entries + _unnamedFolders > bounds.Entries) throw new ProtocolException($"The guest's archive has more than {bounds.Entries} entries.");
+        _diskBytes += (bytes + BlockBytes - 1) / BlockBytes * BlockBytes;
+        if (_diskBytes > bounds.Bytes) throw new ProtocolException($"The guest's archive needs more than {bounds.Bytes} bytes of disk.");
+    }
+
+    private void KeepLink(string link, string target)
+    {
+        _linkText += link.Length + target.Length;
+        if (_linkText > MaxLinkText) throw new ProtocolException("The guest's archive has more links than the host keeps in mind.");
+        _links.Add((link, target));
+    }
 
     private int MakeLinks(string root)
     {
@@ -186,11 +236,9 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
                 continue;
             }
 
-            Create(Path.GetRelativePath(root, link), () =>
-            {
-                Directory.CreateDirectory(Path.GetDirectoryName(link)!);
-                return File.CreateSymbolicLink(link, target);
-            });
+            var relative = Path.GetRelativePath(root, link);
+            MakeFolder(root, relative, Path.GetDirectoryName(link)!, named: false);
+            Create(relative, () => File.CreateSymbolicLink(link, target));
         }
 
         return leftOut;

@@ -16,7 +16,8 @@ internal sealed class ArtifactTransfer(GuestSession guest, JobLog log, JobHost h
     public async Task ReceiveAsync(Job job, ArtifactRequest request, string guestPath, CancellationToken cancellationToken)
     {
         var target = host.ArtifactFolder(job);
-        var free = new DriveInfo(Path.GetDirectoryName(target)!).AvailableFreeSpace;
+        var parent = Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
+        var free = new DriveInfo(parent.FullName).AvailableFreeSpace;
         var folder = new ArtifactFolder(target, new(Math.Clamp(free - Reserve, 0, job.Machine.DiskBytes), MaxEntries));
         await using var transfer = log.BeginTransfer("artifacts", null);
 

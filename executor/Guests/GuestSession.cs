@@ -76,10 +76,16 @@ internal sealed class GuestSession : IAsyncDisposable
     public async Task<TarResult> SendTarAsync(string path, Func<Stream, Task> write, CancellationToken cancellationToken)
     {
         await using var channel = _connection.Open(ChannelKind.TarIn, Messages.Write(new TarInRequest { Path = path }, Messages.Default.TarInRequest));
+        // Closing a tar writer and its buffer writes once more and takes no token; only a reset ends such a wait.
+        await using var registration = cancellationToken.Register(() => channel.Reset("The transfer was cancelled."));
         try
         {
             await using (var buffered = new BufferedStream(channel.AsStream(), Limits.MaxPayload)) await write(buffered);
             channel.End();
+        }
+        catch (ChannelResetException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
         }
         catch (ChannelResetException) when (channel.Result.IsCompletedSuccessfully)
         {

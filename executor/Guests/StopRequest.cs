@@ -59,9 +59,7 @@ internal sealed class StopRequest : IDisposable
         _parentAsked.Dispose();
         _parentAbandoned.Dispose();
         _timer.Dispose();
-        _asked.Dispose();
-        _killed.Dispose();
-        _abandoned.Dispose();
+        // The sources stay: they hold nothing but memory, and the timer's last call may still be under way.
     }
 
     private void Escalate()

@@ -30,7 +30,8 @@ internal readonly record struct TarHeader(char Type, string Name, string LinkTar
         if (type is '5' or '2' && size != 0) throw new ProtocolException("The guest's archive has a folder or link with content.");
         if (type is 'L' or 'K' && size is 0 or > MaxName + 1) throw new ProtocolException($"The guest's archive has a name of {size} bytes.");
 
-        var seconds = Math.Clamp(Number(block.Slice(136, 12), "time"), 0, 253402300799);
+        // Before 1970 a time is GNU's negative binary: no reason to refuse a file.
+        var seconds = block[136] == 0xFF ? 0 : Math.Clamp(Number(block.Slice(136, 12), "time"), 0, 253402300799);
         return new(
             type, Text(block[..100]), Text(block.Slice(157, 100)), (UnixFileMode)(Number(block.Slice(100, 8), "mode") & 0x1FF), size,
             DateTimeOffset.FromUnixTimeSeconds(seconds));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace RunnerVm.Guests;
@@ -14,9 +15,14 @@ internal static class UntrustedText
         foreach (var c in text)
         {
             if (safe.Length == MaxLength) return safe.Append('…').ToString();
-            safe.Append(char.IsControl(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? ' ' : c);
+            safe.Append(IsPlain(c) ? c : ' ');
         }
 
         return safe.ToString().Trim();
     }
+
+    /// <summary>No control character, half of a pair, direction mark, or line end of any kind.</summary>
+    private static bool IsPlain(char c) => char.GetUnicodeCategory(c) is not (
+        UnicodeCategory.Control or UnicodeCategory.Surrogate or UnicodeCategory.Format
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 }

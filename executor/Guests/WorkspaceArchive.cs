@@ -57,9 +57,13 @@ internal sealed class WorkspaceArchive(string root, IReadOnlyList<string> files)
         {
             return new(path, new FileStreamOptions { Access = FileAccess.Read, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0, Options = FileOptions.SequentialScan });
         }
-        catch (FileNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new UserException(ExitCodes.BadFile, $"Cannot read {path} of the workspace: {e.Message} Make it readable, or ignore it in .gitignore.", e);
         }
     }
 }

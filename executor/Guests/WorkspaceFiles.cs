@@ -35,7 +35,8 @@ internal static class WorkspaceFiles
         try
         {
             listed = await Cli.Wrap("git")
-                .WithArguments(["-C", folder, "-c", "core.quotepath=off", "-c", $"safe.directory={folder}", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+                .WithArguments(["-C", folder, "-c", "core.quotepath=off", "-c", $"safe.directory={folder}", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+                .WithEnvironmentVariables(static e => e.Set("GIT_DIR", null).Set("GIT_WORK_TREE", null).Set("GIT_INDEX_FILE", null).Set("GIT_PREFIX", null))
                 .WithValidation(CommandResultValidation.None)
                 .ExecuteBufferedAsync(cancellationToken);
         }

@@ -17,7 +17,8 @@ internal sealed class JobHost
 
     public required RunLedger Ledger { get; init; }
 
-    public required MachineFileStore Files { get; init; }
+    /// <summary>Makes a job's kernel, initramfs and root image ready; see <see cref="MachineFileStore.PrepareAsync"/>.</summary>
+    public required Func<Job, JobLog, CancellationToken, Task<MachineFiles>> PrepareFiles { get; init; }
 
     public required ScratchDisks ScratchDisks { get; init; }
 

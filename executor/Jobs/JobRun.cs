@@ -42,7 +42,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             await using var lease = host.Ledger.Take(job.Id);
 
             await EnterAsync(JobPhase.Preparing);
-            var files = await host.Files.PrepareAsync(job, log, stop.Asked);
+            var files = await host.PrepareFiles(job, log, stop.Asked);
             var scratch = Path.Join(lease.Directory, "scratch");
             await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
 
@@ -85,23 +85,28 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         }
         finally
         {
+            // Said before the machine goes, so that the phase's time is the time it takes.
+            if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
             await egress.ReportAsync();
         }
     }
 
     private async Task<GuestSession> ConnectAsync(Machine machine, JobEgress egress)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Asked);
-        patience.CancelAfter(host.BootTimeout);
+        using var deadline = new CancellationTokenSource(host.BootTimeout, host.Time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Asked, deadline.Token);
+        GuestSession? guest = null;
         try
         {
-            var guest = await GuestSession.ConnectAsync(machine.GuestStream, egress.ServeAsync, patience.Token);
+            guest = await GuestSession.ConnectAsync(machine.GuestStream, egress.ServeAsync, patience.Token);
             var thaw = await guest.ThawAsync(GuestIdentity.For(job, host.Time), patience.Token);
             await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, thaw.BootMilliseconds, thaw.ThawMilliseconds);
             return guest;
         }
-        catch (OperationCanceledException) when (!stop.Asked.IsCancellationRequested)
+        catch (Exception e)
         {
+            if (guest is not null) await guest.DisposeAsync();
+            if (e is not OperationCanceledException || stop.Asked.IsCancellationRequested) throw;
             throw new MachineException($"The agent in the machine did not answer within {host.BootTimeout.TotalSeconds:0} s.");
         }
     }
@@ -109,23 +114,27 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
     /// <summary>Says why a machine in use failed: by its own exit, by breaking the rules, or by ours.</summary>
     private async Task<JobOutcome> JudgeAsync(Exception e, Machine machine)
     {
+        if (e is GuestFailedException && _phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, e.Message);
         if (e is not (IOException or MachineException)) return Outcome(e);
 
         // A stream that ends usually does so a moment before its process: give that moment, it decides the sentence.
         await ((Task)machine.Exited).WaitAsync(TimeSpan.FromSeconds(1), host.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if ((e as ProtocolException ?? e.InnerException as ProtocolException) is { } violation && !machine.Exited.IsCompleted)
-            return new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, violation.Message);
+        var cause = Cause(e);
+        if (cause is ProtocolException && !machine.Exited.IsCompleted) return Outcome(cause);
         await KeepConsoleAsync(machine.ConsoleTail);
         if (_phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, MachineStory.NotStarted(e, machine));
         if (machine.Exited.IsCompleted) return new JobOutcome.RunnerFailed(FailureReason.MachineLost, MachineStory.Lost(machine));
-        return Outcome(e);
+        return Outcome(cause);
     }
+
+    /// <summary>Why a channel was reset, where that was the connection's end and not a word of the guest's.</summary>
+    private static Exception Cause(Exception e) => e is ChannelResetException { InnerException: { } inner } ? Cause(inner) : e;
 
     private async Task KeepConsoleAsync(string tail)
     {
         if (tail.Length == 0) return;
         var path = Path.Join(host.Data.Logs, $"{job.Id}.console.txt");
-        await File.WriteAllTextAsync(path, tail);
+        await File.WriteAllTextAsync(path, log.Mask(tail));
         await log.NoticeAsync($"the last of the machine's console is in {path}");
     }
 
@@ -136,7 +145,10 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         UserException => new JobOutcome.RunnerFailed(FailureReason.ImageUnavailable, e.Message),
         MachineException => new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, e.Message),
         GuestFailedException => new JobOutcome.RunnerFailed(FailureReason.TransferFailed, e.Message),
-        ProtocolException => new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, e.Message),
+        ProtocolException => new JobOutcome.RunnerFailed(FailureReason.GuestMisbehaved, UntrustedText.Line(e.Message)),
+        ChannelResetException => new JobOutcome.RunnerFailed(
+            FailureReason.GuestMisbehaved, $"The guest broke off what it was asked to do: {UntrustedText.Line(e.Message)}"),
+        EndOfStreamException => new JobOutcome.RunnerFailed(FailureReason.MachineLost, "The machine closed its stream in the middle of the job, though its process still runs."),
         IOException or UnauthorizedAccessException => new JobOutcome.RunnerFailed(FailureReason.HostExhausted, $"The host could not go on with job {job.Id}: {e.Message}"),
         _ => new JobOutcome.RunnerFailed(FailureReason.MachineLost, $"An error of the runner's own, please report it: {e}"),
     };

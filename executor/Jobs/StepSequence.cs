@@ -24,6 +24,7 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
             }
 
             var ended = await RunStepAsync(index, step);
+            if (ended is null) return new JobOutcome.TimedOut($"Step '{step.Name}'", step.Timeout!.Value);
             if (stop.Asked.IsCancellationRequested) outcome = new JobOutcome.Cancelled();
             else if (outcome is JobOutcome.Succeeded && !step.ContinueOnError) outcome = ended;
         }
@@ -31,7 +32,8 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
         return outcome;
     }
 
-    private async Task<JobOutcome> RunStepAsync(int index, Step step)
+    /// <returns>Null when its time was over and the guest could not even kill it: there is no machine to go on with.</returns>
+    private async Task<JobOutcome?> RunStepAsync(int index, Step step)
     {
         var started = time.GetTimestamp();
         await log.StepStartedAsync(index, step.Name);
@@ -44,7 +46,17 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
             stepStop.Ask();
         }, null, step.Timeout ?? Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
-        var result = await guest.ExecAsync(StepPlan.ToRequest(job, step), (stream, bytes) => log.OutputAsync(index, stream, bytes), stepStop);
+        ExecResult result;
+        try
+        {
+            result = await guest.ExecAsync(StepPlan.ToRequest(job, step), (stream, bytes) => log.OutputAsync(index, stream, bytes), stepStop);
+        }
+        catch (OperationCanceledException) when (timedOut && !stop.Abandoned.IsCancellationRequested)
+        {
+            var said = $"Stopped after its timeout of {step.Timeout}; it did not even end when it was killed.";
+            await log.StepFinishedAsync(index, step.Name, 128 + 9, time.GetElapsedTime(started), said);
+            return null;
+        }
 
         var code = result.ExitCode ?? (result.Signal is { } signal ? 128 + signal : 127);
         var diagnosis = timedOut ? $"Stopped after its timeout of {step.Timeout}." : Diagnose(result, code);

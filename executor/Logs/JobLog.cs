@@ -21,6 +21,9 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     public Task PhaseAsync(JobPhase phase, JobPhase previous, TimeSpan elapsed) =>
         EmitAsync(new JobEvent.PhaseEntered(time.GetUtcNow(), phase, previous, elapsed));
 
+    /// <summary>Takes secrets out of a text that is kept beside the log.</summary>
+    public string Mask(string text) => masker.Mask(text);
+
     public Task NoticeAsync(string text) => EmitAsync(new JobEvent.Notice(time.GetUtcNow(), masker.Mask(text)));
 
     /// <summary>As <see cref="NoticeAsync"/>, but the same text only once a job.</summary>

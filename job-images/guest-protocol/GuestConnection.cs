@@ -65,7 +65,7 @@ public sealed class GuestConnection : IAsyncDisposable
     /// <summary>Opens a channel. The peer may reset it at once; that is seen when reading, writing or awaiting the result.</summary>
     /// <param name="request">From the host up to 16 MiB, from the guest up to 4 KiB.</param>
     /// <param name="window">Most bytes the peer may have on their way to this side.</param>
-    /// <exception cref="ProtocolException">The connection has ended.</exception>
+    /// <exception cref="ChannelResetException">The connection has ended.</exception>
     public GuestChannel Open(ChannelKind kind, ReadOnlySpan<byte> request, int window = Limits.DefaultWindow)
     {
         var payload = new byte[OpenPrefix.Size + request.Length];
@@ -113,7 +113,7 @@ public sealed class GuestConnection : IAsyncDisposable
         {
             SendAnswer(header, payload);
         }
-        catch (ProtocolException)
+        catch (IOException)
         {
             // The connection is over, and with it the channel.
         }
@@ -268,7 +268,8 @@ public sealed class GuestConnection : IAsyncDisposable
         if (id != _nextPeer) throw Malformed.BadChannelNumber(id);
         _nextPeer += 2;
         var prefix = OpenPrefix.Read(payload);
-        if (Interlocked.Increment(ref _peerChannels) > Limits.MaxPeerChannels)
+        // Those that nobody has accepted yet count too, whether or not the peer has reset them meanwhile.
+        if (Interlocked.Increment(ref _peerChannels) > Limits.MaxPeerChannels || _accepted.Reader.Count >= Limits.MaxPeerChannels)
         {
             Interlocked.Decrement(ref _peerChannels);
             var reason = "Too many channels are open."u8;

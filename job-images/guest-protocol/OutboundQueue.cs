@@ -94,8 +94,8 @@ internal sealed class OutboundQueue
 
     private void Append_NeedsLock(FrameHeader header, ReadOnlySpan<byte> payload)
     {
-        if (_failure is not null) throw new ProtocolException("The connection is closed.", _failure);
-        if (_completed) throw new ProtocolException("The connection is closed.");
+        if (_failure is not null) throw new ChannelResetException(_failure.Message, _failure);
+        if (_completed) throw new ChannelResetException("The connection is closed.");
         header.Write(_filling.GetSpan(Limits.HeaderSize));
         _filling.Advance(Limits.HeaderSize);
         _filling.Write(payload);
