@@ -61,6 +61,7 @@ internal sealed class EgressAudit : IAsyncDisposable
     private readonly Func<EgressStep?> _currentStep;
     private readonly TimeProvider _time;
     private readonly int _maximumLines;
+    private readonly Func<string, string> _mask;
     private readonly ConcurrentDictionary<AuditedConnection, bool> _open = new();
     private readonly EgressTally _tally = new();
     private readonly Lock _lock = new();
@@ -70,11 +71,13 @@ internal sealed class EgressAudit : IAsyncDisposable
 
     /// <param name="stream">Gets whole lines, each in one write.</param>
     /// <param name="currentStep">Asked when a connection begins; null between steps.</param>
-    public EgressAudit(Stream stream, Func<EgressStep?> currentStep, TimeProvider time, int maximumLines = MaximumLines) =>
-        (_stream, _currentStep, _time, _maximumLines) = (stream, currentStep, time, maximumLines);
+    /// <param name="mask">Takes secrets out of what the guest chose: a job may ask for any name. Null when there are none.</param>
+    public EgressAudit(
+        Stream stream, Func<EgressStep?> currentStep, TimeProvider time, int maximumLines = MaximumLines, Func<string, string>? mask = null) =>
+        (_stream, _currentStep, _time, _maximumLines, _mask) = (stream, currentStep, time, maximumLines, mask ?? (static text => text));
 
     /// <summary>An audit into a new file that only this user may read.</summary>
-    public static EgressAudit Create(string path, Func<EgressStep?> currentStep, TimeProvider time) =>
+    public static EgressAudit Create(string path, Func<EgressStep?> currentStep, TimeProvider time, Func<string, string>? mask = null) =>
         new(new FileStream(path, new FileStreamOptions
         {
             Mode = FileMode.Create,
@@ -83,12 +86,13 @@ internal sealed class EgressAudit : IAsyncDisposable
             // Each line goes out at once, so that a killed process loses none.
             BufferSize = 0,
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }), currentStep, time);
+        }), currentStep, time, mask: mask);
 
     /// <summary>A connection begins; whoever calls this ends it with <see cref="Finish"/>.</summary>
     public AuditedConnection Begin(string? name, IPAddress address, int port)
     {
-        var connection = new AuditedConnection(_currentStep(), _time.GetUtcNow(), _time.GetTimestamp(), name, address, port);
+        var connection = new AuditedConnection(
+            _currentStep(), _time.GetUtcNow(), _time.GetTimestamp(), name is null ? null : _mask(name), address, port);
         _open[connection] = true;
         return connection;
     }
@@ -119,6 +123,7 @@ internal sealed class EgressAudit : IAsyncDisposable
     public void Name(string name, EgressVerdict verdict, string reason)
     {
         var step = _currentStep();
+        name = _mask(name);
         _tally.Name(name, verdict);
         Write(new()
         {
@@ -150,7 +155,7 @@ internal sealed class EgressAudit : IAsyncDisposable
 
     private void Write(EgressAuditLine line)
     {
-        var bytes = JsonSerializer.SerializeToUtf8Bytes(line, EgressAuditJson.Default.EgressAuditLine);
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(line with { Reason = _mask(line.Reason) }, EgressAuditJson.Default.EgressAuditLine);
         lock (_lock)
         {
             if (_disposed || _lines >= _maximumLines)

@@ -18,7 +18,8 @@ internal sealed class JobEgress : IAsyncDisposable
     public JobEgress(Job job, JobLog log, EgressOptions options, string auditPath, TimeProvider time)
     {
         (_log, _auditPath) = (log, auditPath);
-        _audit = EgressAudit.Create(auditPath, () => Step(job, log), time);
+        var masker = NameMasker(job);
+        _audit = EgressAudit.Create(auditPath, () => Step(job, log, masker), time, masker is null ? null : masker.Mask);
         if (job.Network.Kind != NetworkKind.None) _gateway = new(EgressPolicy.Compile(job.Network, new HostAddresses(time)), _audit, options, time);
     }
 
@@ -50,5 +51,17 @@ internal sealed class JobEgress : IAsyncDisposable
 
     private static string Place(EgressDestination destination) => destination.Port == 0 ? $"the name {destination.Name}" : $"{destination.Name} port {destination.Port}";
 
-    private static EgressStep? Step(Job job, JobLog log) => log.CurrentStep is { } step ? new(step, job.Steps[step].Name) : null;
+    /// <summary>A job may ask for names made of its secrets; on the way they become lower case.</summary>
+    private static SecretMasker? NameMasker(Job job)
+    {
+        if (job.Secrets.Count == 0) return null;
+        return new(job.Secrets.SelectMany(static s => new[] { s.Value, s.Value.ToLowerInvariant() }));
+    }
+
+    private static EgressStep? Step(Job job, JobLog log, SecretMasker? masker)
+    {
+        if (log.CurrentStep is not { } step) return null;
+        var name = job.Steps[step].Name;
+        return new(step, masker is null ? name : masker.Mask(name));
+    }
 }

@@ -6,8 +6,8 @@ namespace RunnerVm.Tests.Machines;
 /// <summary>Secrets are looked for everywhere a job leaves a trace, and found nowhere.</summary>
 public sealed class SecretTests
 {
-    // Lower case and without special characters where it becomes part of a name that is looked up.
-    private const string FromEnvironment = "envsecret7f3kq9";
+    // Letters and digits, for it becomes part of a name that is looked up, and lower case on the way.
+    private const string FromEnvironment = "EnvSecret7f3kq9";
     private const string FromFile = "file/secret+with ä & =%$\"quotes\"";
     private const string FromInput = "first line of the key\nsecond line of the key\nthird line of the key";
 
@@ -76,6 +76,8 @@ public sealed class SecretTests
         AssertClean("the events", output.ToString());
         AssertClean("standard error", await error);
         AssertFilesClean();
+        var audit = new DirectoryInfo(Path.Combine(Runner.Home, "logs")).GetFiles("*.egress.jsonl").MaxBy(static f => f.LastWriteTimeUtc)!;
+        Assert.Contains("\"name\":\"***.example\"", await File.ReadAllTextAsync(audit.FullName));
     }
 
     [Fact]
@@ -111,7 +113,7 @@ public sealed class SecretTests
     /// <summary>Each value raw, by lines, in base64 (all but what it shares with its neighbours), hex and URL form; as bytes are read here.</summary>
     private static IEnumerable<string> Forms()
     {
-        string[] values = [FromEnvironment, FromFile, FromInput];
+        string[] values = [FromEnvironment, FromEnvironment.ToLowerInvariant(), FromFile, FromInput];
         foreach (var value in values.Concat(FromInput.Split('\n')))
         {
             var bytes = Encoding.UTF8.GetBytes(value);

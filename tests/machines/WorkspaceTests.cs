@@ -80,6 +80,9 @@ public sealed class WorkspaceTests
             File.WriteAllBytes(folder.File($"big/{i}.bin"), bytes);
         }
 
+        // Longer than a tar header has room for, with and without other letters.
+        folder.Write($"data/{new string('d', 120)}/{new string('f', 200)}.txt", "long\n");
+        folder.Write($"data/{new string('ü', 60)}/{new string('é', 100)}.txt", "long\n");
         folder.Write("tools/run.sh", "#!/bin/sh\necho run\n");
         File.SetUnixFileMode(folder.File("tools/run.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.CreateSymbolicLink(folder.File("tools/link"), "run.sh");
