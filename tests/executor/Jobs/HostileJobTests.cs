@@ -200,7 +200,7 @@ public sealed class HostileJobTests : IDisposable
             OnExec = static async (channel, _) =>
             {
                 for (var i = 0; i < 80; i++) await channel.WriteAsync(1, Enumerable.Repeat((byte)'x', 100_000).ToArray());
-                await ScriptedAgent.Close(channel, new ExecResult { Error = new string('\u001b', 30_000) });
+                await ScriptedAgent.Close(channel, new ExecResult { Error = new string('\u001b', 8_000) });
             },
         };
         var failed = Assert.IsType<JobOutcome.StepFailed>(await _bench.RunAsync(JobBench.Job("x"), agent));
