@@ -20,6 +20,7 @@ internal static class ExecCommand
     private static readonly Option<string?> Workspace = new("--workspace", "-w") { Description = "Folder to copy in; none for an empty one. Default: what the file says, else the current folder." };
     private static readonly Option<string?> Artifacts = new("--artifacts") { Description = "New folder for the artifacts. Default: one of the job's own in the data directory." };
     private static readonly Option<string?> Network = new("--network") { Description = "none or open; wins over the file's." };
+    private static readonly Option<string[]> Allow = new("--allow") { Description = "What the job may reach besides: github.com, 10.0.0.0/8:5432, or host:8080 for a port of this host. Repeatable." };
     private static readonly Option<string[]> Dns = new("--dns") { Description = "Address (and :port) of a DNS server to ask instead of this host's. Repeatable." };
     private static readonly Option<bool> Json = new("--json") { Description = "Print every event as one JSON object a line." };
     private static readonly Option<bool> Timings = new("--timings") { Description = "Print how long each phase took." };
@@ -30,7 +31,7 @@ internal static class ExecCommand
     {
         var command = new Command("exec", "Run the job in a file, in a machine of its own.")
         {
-            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Dns, Json, Timings, Quiet, Check,
+            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Allow, Dns, Json, Timings, Quiet, Check,
         };
         command.SetAction(RunAsync);
         return command;
@@ -89,13 +90,7 @@ internal static class ExecCommand
                 "none" => null,
                 var folder => new(Path.GetFullPath(folder)),
             },
-            Network = parsed.GetValue(Network) switch
-            {
-                null => job.Network,
-                "none" => new(NetworkKind.None),
-                "open" => NetworkRequest.OpenInternet,
-                var other => Refuse(problems, $"--network {other}: expected none or open", job.Network),
-            },
+            Network = ExecNetwork.Override(job.Network, parsed.GetValue(Network), parsed.GetValue(Allow) ?? [], problems),
         };
     }
 
@@ -106,11 +101,5 @@ internal static class ExecCommand
         else if (bytes < least || bytes > most) problems.Add($"{option.Name} {text}: expected {ByteSize.Format(least)} to {ByteSize.Format(most)}");
         else return bytes;
         return null;
-    }
-
-    private static T Refuse<T>(List<string> problems, string problem, T value)
-    {
-        problems.Add(problem);
-        return value;
     }
 }

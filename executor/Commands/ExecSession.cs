@@ -38,6 +38,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         var data = DataDirectory.FromEnvironment();
         var ledger = new RunLedger(data, time);
         foreach (var swept in await new OrphanSweeper(ledger, time).SweepAsync(cancellationToken)) await log.NoticeAsync(swept.ToString());
+        await ImageStore.SweepAsync(data, cancellationToken);
         var engine = await new Engines(data, layout, time).Choice.ChooseAsync(job.Machine.Engine, job.Machine.Isolation, mayFallBack: true, cancellationToken);
         foreach (var notice in engine.Notices) await log.NoticeAsync(notice);
 

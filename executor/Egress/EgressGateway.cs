@@ -55,7 +55,9 @@ internal sealed class EgressGateway : IDisposable
     private async Task DialAsync(GuestChannel channel, CancellationToken cancellationToken)
     {
         var request = Messages.Read(channel.Request, Messages.Default.DialRequest);
-        if (request.Address.Contains('%') || !IPAddress.TryParse(request.Address, out var address)) throw new ProtocolException("The guest dialled something that is no address.");
+        // JSON may say null where the record does not.
+        if (request.Address is null || request.Address.Contains('%') || !IPAddress.TryParse(request.Address, out var address))
+            throw new ProtocolException("The guest dialled something that is no address.");
         if (request.Port is < 1 or > 65535) throw new ProtocolException($"The guest dialled port {request.Port}.");
 
         var names = _learned.Of(address);

@@ -29,7 +29,7 @@ public sealed partial class HouseRulesTests
         ["executor/Sources"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests"],
         ["executor/Logs"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress"],
         ["executor/Options"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress", "RunnerVm.Logs"],
-        ["job-images/guest-protocol"] = ["System.Net.Sockets", "Tmds"],
+        ["job-images/guest-protocol"] = ["Tmds", "System.Diagnostics"],
     };
 
     [Fact]
@@ -129,6 +129,6 @@ public sealed partial class HouseRulesTests
     [GeneratedRegex(@"^namespace ([A-Za-z.]+);", RegexOptions.Multiline)]
     private static partial Regex NamespaceLine();
 
-    [GeneratedRegex(@"^(?!\s*//).*\bunsafe\b(?!\s+(?:code|block))")]
+    [GeneratedRegex(@"^\s*(?:(?:public|internal|private|static|sealed|partial|readonly|ref|extern)\s+)*unsafe\s+\w|^\s*unsafe\s*$|\bunsafe\s*\{")]
     private static partial Regex UnsafeWord();
 }

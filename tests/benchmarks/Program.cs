@@ -3,7 +3,12 @@ using RunnerVm.Benchmarks;
 // Every figure we hold ourselves to has a line here. `benchmarks` lists them, `benchmarks <name>... [--json]` runs them.
 Benchmark[] all =
 [
+    new("version", "The program's own start", StartBenchmarks.Version),
+    new("hello", "A hello job in a cold machine", StartBenchmarks.ColdHello),
+    new("latency", "A log line on its way from the guest", StartBenchmarks.LogLatency),
+    new("stream", "Log throughput on the host's side", StreamBenchmark.Run),
     new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
+    new("egress", "A machine's way out", EgressBenchmark.Run),
 ];
 
 bool json = args.Contains("--json");

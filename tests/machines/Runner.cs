@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using Xunit;
 
 namespace RunnerVm.Tests.Machines;
@@ -103,30 +102,4 @@ internal static class Runner
 
         return own;
     }
-}
-
-/// <param name="ExitCode">Of the process.</param>
-internal sealed record Finished(int ExitCode, string Output, string Error)
-{
-    /// <summary>Fails the test with all that was said when the exit code is another.</summary>
-    public Finished ExpectExit(int code)
-    {
-        Assert.True(ExitCode == code, new StringBuilder($"exit code {ExitCode} instead of {code}\n--- output\n").Append(Output).Append("\n--- error\n").Append(Error).ToString());
-        return this;
-    }
-}
-
-/// <summary>An empty folder for one test.</summary>
-internal sealed class TestFolder : IDisposable
-{
-    public string Path { get; } = Directory.CreateTempSubdirectory("runnervm-test-").FullName;
-
-    public void Write(string name, string text)
-    {
-        var path = System.IO.Path.Combine(Path, name);
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        File.WriteAllText(path, text);
-    }
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
 }

@@ -10,10 +10,10 @@ internal static class QemuCommandLine
     public const string AgentPortName = "org.runnervm.agent";
 
     /// <summary>What the root disk says in <c>/sys/block/*/serial</c>; device names are only an order of discovery.</summary>
-    public const string RootSerial = "root";
+    public const string RootSerial = "runnervm-root";
 
     /// <summary>What the scratch disk says in <c>/sys/block/*/serial</c>.</summary>
-    public const string ScratchSerial = "scratch";
+    public const string ScratchSerial = "runnervm-scratch";
 
     private const string ScratchOptions = "discard=unmap,cache.direct=off,cache.no-flush=on";
 

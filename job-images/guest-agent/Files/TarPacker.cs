@@ -12,8 +12,8 @@ namespace RunnerVm.GuestAgent.Files;
 internal sealed unsafe class TarPacker : IDisposable
 {
     private const int MaxDepth = 400;
-    private const int MaxUstarName = 100;
-    private const long MaxUstarSize = 0x1_ffff_ffff;
+    /// <summary>What eleven octal digits hold.</summary>
+    private const long LatestTime = 0x1_ffff_ffff;
 
     private readonly Glob[] _include;
     private readonly Glob[] _exclude;
@@ -27,7 +27,7 @@ internal sealed unsafe class TarPacker : IDisposable
         _exclude = [.. exclude.Select(p => new Glob(p))];
         _hit = new bool[include.Length];
         _root = KernelFile.Open(folder, Libc.O_RDONLY | Libc.O_DIRECTORY);
-        _writer = new(target, TarEntryFormat.Pax, leaveOpen: true);
+        _writer = new(target, TarEntryFormat.Gnu, leaveOpen: true);
     }
 
     public long Files { get; private set; }
@@ -130,19 +130,18 @@ internal sealed unsafe class TarPacker : IDisposable
         Bytes += content.Length;
     }
 
-    /// <summary>The short form where it can say all there is, else pax: half the header bytes for most files.</summary>
+    /// <summary>GNU's form, because the host reads nothing else: long names as L and K records, no pax headers.</summary>
     private void Write(TarEntryType type, string path, in Libc.StatX status, string? link, ExactFile? content)
     {
-        var isShort = Fits(path) && Fits(link ?? "") && (content?.Length ?? 0) <= MaxUstarSize;
-        TarEntry entry = isShort ? new UstarTarEntry(type, path) : new PaxTarEntry(type, path);
-        entry.Mode = (UnixFileMode)(status.stx_mode & 0b111_111_111_111);
-        entry.ModificationTime = DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(status.stx_mtime_sec, 0, MaxUstarSize)).AddTicks(status.stx_mtime_nsec / 100);
+        var entry = new GnuTarEntry(type, path)
+        {
+            Mode = (UnixFileMode)(status.stx_mode & 0b111_111_111_111),
+            ModificationTime = DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(status.stx_mtime_sec, 0, LatestTime)),
+        };
         if (link is not null) entry.LinkName = link;
         if (content is not null) entry.DataStream = content;
         _writer.WriteEntry(entry);
     }
-
-    private static bool Fits(string text) => text.Length <= MaxUstarName && Ascii.IsValid(text);
 
     private static SafeFileHandle OpenIn(SafeFileHandle folder, string name, int flags) =>
         new(Libc.openat((int)folder.DangerousGetHandle(), name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | flags, 0), ownsHandle: true);

@@ -13,7 +13,6 @@ internal static class EgressRedirect
     /// <exception cref="System.ComponentModel.Win32Exception">The kernel lacks something; the message says what.</exception>
     public static void Start(GuestConnection connection)
     {
-        DescriptorLimit.Raise();
         var steering = new SocketSteering();
         new LocalAddresses(steering).Start();
         RouteSetup.Apply();

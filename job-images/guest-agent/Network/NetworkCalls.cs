@@ -21,7 +21,6 @@ internal static unsafe partial class NetworkCalls
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_RECVORIGDSTADDR = 74;
     public const int IPV6_TRANSPARENT = 75;
-    public const int RLIMIT_NOFILE = 7;
     public const int EEXIST = 17;
 
     public const long SYS_bpf = 321;
@@ -49,12 +48,6 @@ internal static unsafe partial class NetworkCalls
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial uint if_nametoindex(string name);
-
-    [LibraryImport(Library, SetLastError = true)]
-    public static partial int getrlimit(int resource, ulong* limits);
-
-    [LibraryImport(Library, SetLastError = true)]
-    public static partial int setrlimit(int resource, ulong* limits);
 
     /// <summary>struct iovec.</summary>
     [StructLayout(LayoutKind.Sequential)]

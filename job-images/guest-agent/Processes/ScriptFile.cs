@@ -18,6 +18,8 @@ internal sealed class ScriptFile : IDisposable
     {
         if (script is null) return null;
         var path = string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{Interlocked.Increment(ref _count)}.sh");
+        // A job may have mounted something over the folder since the last step.
+        if (!Directory.Exists(folder)) KernelFile.CreateFolders(folder);
         KernelFile.Replace(path, Encoding.UTF8.GetBytes(script), 0b111_000_000);
         return new(path);
     }

@@ -68,13 +68,17 @@ public sealed class ExecTests : IAsyncLifetime
     [Fact]
     public async Task A_step_leads_a_session_and_inherits_no_signal_settings_and_no_pipes_of_others()
     {
-        var (_, output, _) = await RunAsync("cut -d' ' -f1,5,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status; ls -l /proc/self/fd | grep -c pipe:");
-        var lines = output.Split('\n');
+        var (_, output, _) = await RunAsync("cut -d' ' -f1,5,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status; ls -l /proc/$$/fd | grep -o '[0-9]* -> pipe.*'");
+        var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var ids = lines[0].Split(' ');
         Assert.Equal([ids[0], ids[0], ids[0]], ids);
         Assert.EndsWith("0000000000000000", lines[1], StringComparison.Ordinal);
         Assert.EndsWith("0000000000000000", lines[2], StringComparison.Ordinal);
-        Assert.Equal("3", lines[3]);
+
+        // Both ends of a pipe carry its number, so an agent's end that leaked would show up a second time.
+        var pipes = lines[3..].Select(l => l.Split(" -> ")).ToArray();
+        var own = pipes.Where(p => p[0] is "0" or "1" or "2").Select(p => p[1]).ToArray();
+        Assert.Equal(["0", "1", "2"], pipes.Where(p => own.Contains(p[1])).Select(p => p[0]).Order());
     }
 
     [Fact]
@@ -84,6 +88,14 @@ public sealed class ExecTests : IAsyncLifetime
         await channel.WriteAsync(Encoding.UTF8.GetBytes(new string('x', 300_000)), _deadline.Token);
         channel.End();
         Assert.Equal(300_000, (await CollectAsync(channel)).Output.Length);
+    }
+
+    [Fact]
+    public async Task Without_input_asked_for_standard_input_is_the_null_device()
+    {
+        var request = Request("readlink /proc/$$/fd/0; cat") with { Input = false };
+        var channel = _host.Open(ChannelKind.Exec, Messages.Write(request, Messages.Default.ExecRequest));
+        Assert.Equal("/dev/null\n", (await CollectAsync(channel)).Output);
     }
 
     [Fact]
@@ -175,7 +187,7 @@ public sealed class ExecTests : IAsyncLifetime
     }
 
     private static ExecRequest Request(string script) =>
-        new() { Candidates = [["no-such-shell"], ["sh", "{0}"]], Script = script, Environment = new() { ["FOO"] = "bar", ["PATH"] = Environment.GetEnvironmentVariable("PATH")! } };
+        new() { Candidates = [["no-such-shell"], ["sh", "{0}"]], Script = script, Input = true, Environment = new() { ["FOO"] = "bar", ["PATH"] = Environment.GetEnvironmentVariable("PATH")! } };
 
     private GuestChannel Open(string script, string? workingDirectory = null) =>
         _host.Open(ChannelKind.Exec, Messages.Write(Request(script) with { WorkingDirectory = workingDirectory }, Messages.Default.ExecRequest));
@@ -183,7 +195,15 @@ public sealed class ExecTests : IAsyncLifetime
     private async Task<(ExecResult Result, string Output, string Error)> RunAsync(string script)
     {
         var channel = Open(script);
-        await channel.WriteAsync(2, Messages.Write(new ExecControl { EndInput = true }, Messages.Default.ExecControl), _deadline.Token);
+        try
+        {
+            await channel.WriteAsync(2, Messages.Write(new ExecControl { EndInput = true }, Messages.Default.ExecControl), _deadline.Token);
+        }
+        catch (ChannelResetException)
+        {
+            // The process was quicker.
+        }
+
         return await CollectAsync(channel);
     }
 

@@ -104,7 +104,7 @@ internal static class AddressPlan
     /// <summary>The IPv4 address a gateway on the way would deliver to: NAT64, 6to4, IPv4-compatible and -translated, ISATAP.</summary>
     private static IPAddress? EmbeddedIPv4(IPAddress address)
     {
-        if (address.AddressFamily != AddressFamily.InterNetworkV6) return null;
+        if (address.AddressFamily != AddressFamily.InterNetworkV6 || address.Equals(IPAddress.IPv6Loopback) || address.Equals(IPAddress.IPv6Any)) return null;
         var bytes = address.GetAddressBytes();
         if (IsNat64(address)) return new(bytes.AsSpan(12));
         if (bytes[0] == 0x20 && bytes[1] == 0x02) return new(bytes.AsSpan(2, 4));

@@ -1,0 +1,68 @@
+using System.Text.Json;
+
+namespace RunnerVm.Benchmarks;
+
+/// <summary>What a person waits for.</summary>
+internal static class StartBenchmarks
+{
+    private const string Hello = "job: {script: ['echo hello'], workspace: none}";
+
+    public static void Version(BenchmarkReport report)
+    {
+        BuiltProgram.Run(null, "--version");
+        var wall = new Sample();
+        for (var round = 0; round < 25; round++) wall.Add(BuiltProgram.Run(null, "--version").Wall.TotalMilliseconds);
+        report.Figure("runnervm --version, start to exit, median of 25", wall.Median, "ms", 20, higherIsBetter: false);
+    }
+
+    /// <summary>A cold machine each time; what is cached is the image, the kernel and the disk's template.</summary>
+    public static void ColdHello(BenchmarkReport report)
+    {
+        const int Rounds = 7;
+        BuiltProgram.RunJob(Hello);
+        var total = new Sample();
+        var ours = new Sample();
+        var phases = new Dictionary<string, Sample>();
+        for (var round = 0; round < Rounds; round++)
+        {
+            var (events, wall) = BuiltProgram.RunJob(Hello);
+            total.Add(wall.TotalSeconds);
+            var ready = events.First(static e => e.Kind() == "machineReady");
+            var agent = ready.GetProperty("guestBootSeconds").GetDouble() + ready.GetProperty("guestThawSeconds").GetDouble();
+            foreach (var entered in events.Where(static e => e.Kind() == "phase")) Of(phases, entered.GetProperty("previous").GetString()!).Add(Seconds(entered));
+            Of(phases, "  of it the agent: boot and thaw").Add(agent);
+            Of(phases, "  of it the step").Add(Seconds(events.First(static e => e.Kind() == "stepFinished")));
+            // Booting is QEMU and the guest's kernel, but for the agent's part; the step is the job's.
+            var booting = events.First(static e => e.Kind() == "phase" && e.GetProperty("previous").GetString() == "booting");
+            ours.Add(wall.TotalSeconds - (Seconds(booting) - agent) - Seconds(events.First(static e => e.Kind() == "stepFinished")));
+        }
+
+        report.Figure($"hello job, cold, start to exit, median of {Rounds}", total.Median, "s", 3, higherIsBetter: false);
+        report.Figure("  of it ours: all but QEMU, the guest's kernel and the step", ours.Median, "s", 0.4, higherIsBetter: false);
+        foreach (var (phase, sample) in phases) report.Figure($"  {phase}", sample.Median, "s");
+    }
+
+    /// <summary>
+    /// A step writes a time stamp a line; the host's event has another. The guest's clock was set by a message that took
+    /// its time to arrive, so it runs behind and the figure is, if anything, too large.
+    /// </summary>
+    public static void LogLatency(BenchmarkReport report)
+    {
+        const string Job = "job: {workspace: none, steps: [{run: 'for i in {1..300}; do echo $EPOCHREALTIME; sleep 0.01; done'}]}";
+        var latency = new Sample();
+        foreach (var output in BuiltProgram.RunJob(Job).Events.Where(static e => e.Kind() == "output"))
+        {
+            var seen = (output.GetProperty("time").GetDateTimeOffset() - DateTimeOffset.UnixEpoch).TotalMilliseconds;
+            foreach (var line in output.GetProperty("text").GetString()!.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                latency.Add(seen - 1000 * double.Parse(line, System.Globalization.CultureInfo.InvariantCulture));
+        }
+
+        report.Figure("log line, guest's write to host's event, median of 300", latency.Median, "ms");
+        report.Figure("log line, guest's write to host's event, p99", latency.Percentile(99), "ms", 20, higherIsBetter: false);
+    }
+
+    private static double Seconds(JsonElement jobEvent) => jobEvent.GetProperty("elapsedSeconds").GetDouble();
+
+    private static Sample Of(Dictionary<string, Sample> samples, string name) =>
+        samples.TryGetValue(name, out var sample) ? sample : samples[name] = new();
+}
