@@ -170,8 +170,9 @@ internal sealed class GuestSession : IAsyncDisposable
         return result with { Error = result.Error is null ? null : UntrustedText.Line(result.Error) };
     }
 
+    // A default of an init property is lost where the guest leaves it out.
     private static TarResult Check(TarResult result) => result.Error is null
-        ? result
+        ? result with { Unmatched = result.Unmatched ?? [] }
         : throw new GuestFailedException(UntrustedText.Line(result.Error));
 }
 
