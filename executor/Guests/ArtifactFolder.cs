@@ -42,7 +42,9 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     public async Task<Contents> UnpackAsync(Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
     {
         if (Path.Exists(path)) throw new IOException($"Cannot write artifacts into {path}: it exists already.");
-        var partial = path + ".partial";
+        var partial = Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.runnervm-partial");
+        // What a killed runner left of the same folder.
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         Directory.CreateDirectory(partial);
         try
         {
