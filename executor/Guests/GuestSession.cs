@@ -10,9 +10,10 @@ namespace RunnerVm.Guests;
 internal sealed class GuestSession : IAsyncDisposable
 {
     private readonly GuestConnection _connection;
+    private readonly CancellationTokenSource _stop = new();
     private readonly Task _serving;
 
-    private GuestSession(GuestConnection connection, Func<GuestChannel, Task> serve)
+    private GuestSession(GuestConnection connection, Func<GuestChannel, CancellationToken, Task> serve)
     {
         _connection = connection;
         _serving = ServeAsync(serve);
@@ -20,9 +21,9 @@ internal sealed class GuestSession : IAsyncDisposable
 
     /// <summary>Waits for the agent's hello.</summary>
     /// <param name="stream">The machine's stream; owned from here on.</param>
-    /// <param name="serve">Runs a channel the guest opens to its end; a <see cref="ProtocolException"/> from it ends the session.</param>
+    /// <param name="serve">Runs a channel the guest opens to its end, or until this session's; a <see cref="ProtocolException"/> from it ends the session.</param>
     /// <exception cref="ProtocolException">What answered is not our agent, or of another version.</exception>
-    public static async Task<GuestSession> ConnectAsync(Stream stream, Func<GuestChannel, Task> serve, CancellationToken cancellationToken) =>
+    public static async Task<GuestSession> ConnectAsync(Stream stream, Func<GuestChannel, CancellationToken, Task> serve, CancellationToken cancellationToken) =>
         new(await GuestConnection.OpenAsync(stream, Role.Host, $"runnervm {Product.Version}", cancellationToken), serve);
 
     /// <summary>Makes the machine itself: clock, entropy, identity, disks, network.</summary>
@@ -112,11 +113,13 @@ internal sealed class GuestSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _stop.CancelAsync();
         await _connection.DisposeAsync();
         await _serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
     }
 
-    private async Task ServeAsync(Func<GuestChannel, Task> serve)
+    private async Task ServeAsync(Func<GuestChannel, CancellationToken, Task> serve)
     {
         var running = new HashSet<Task>();
         await foreach (var channel in _connection.AcceptAsync(CancellationToken.None))
@@ -128,11 +131,11 @@ internal sealed class GuestSession : IAsyncDisposable
         await Task.WhenAll(running);
     }
 
-    private async Task ServeOneAsync(GuestChannel channel, Func<GuestChannel, Task> serve)
+    private async Task ServeOneAsync(GuestChannel channel, Func<GuestChannel, CancellationToken, Task> serve)
     {
         try
         {
-            await using (channel) await serve(channel);
+            await using (channel) await serve(channel, _stop.Token);
         }
         catch (ProtocolException violation)
         {
@@ -167,8 +170,9 @@ internal sealed class GuestSession : IAsyncDisposable
         return result with { Error = result.Error is null ? null : UntrustedText.Line(result.Error) };
     }
 
+    // A default of an init property is lost where the guest leaves it out.
     private static TarResult Check(TarResult result) => result.Error is null
-        ? result
+        ? result with { Unmatched = result.Unmatched ?? [] }
         : throw new GuestFailedException(UntrustedText.Line(result.Error));
 }
 

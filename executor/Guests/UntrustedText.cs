@@ -8,9 +8,10 @@ internal static class UntrustedText
 {
     private const int MaxLength = 400;
 
-    /// <summary>One line of at most 400 characters without control characters.</summary>
-    public static string Line(string text)
+    /// <summary>One line of at most 400 characters without control characters; empty for null, which JSON from a guest may hold anywhere.</summary>
+    public static string Line(string? text)
     {
+        if (text is null) return "";
         var safe = new StringBuilder(Math.Min(text.Length, MaxLength));
         foreach (var c in text)
         {

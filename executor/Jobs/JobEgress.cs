@@ -1,6 +1,7 @@
 using RunnerVm.Egress;
 using RunnerVm.GuestProtocol;
 using RunnerVm.Logs;
+using RunnerVm.Options;
 
 namespace RunnerVm.Jobs;
 
@@ -9,7 +10,6 @@ internal sealed class JobEgress : IAsyncDisposable
 {
     private const int ShownDestinations = 5;
 
-    private readonly CancellationTokenSource _stop = new();
     private readonly EgressAudit _audit;
     private readonly EgressGateway? _gateway;
     private readonly JobLog _log;
@@ -24,29 +24,32 @@ internal sealed class JobEgress : IAsyncDisposable
     }
 
     /// <summary>Serves a channel the guest opened.</summary>
-    public async Task ServeAsync(GuestChannel channel)
+    public async Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken)
     {
         if (_gateway is null) channel.Reset("This job has no network.");
-        else await _gateway.RunAsync(channel, _stop.Token);
+        else await _gateway.RunAsync(channel, cancellationToken);
     }
 
-    /// <summary>Says at the end of a job what it did on the network; nothing when it did nothing.</summary>
-    public async Task ReportAsync()
-    {
-        await _stop.CancelAsync();
-        var summary = _audit.Summarize(ShownDestinations);
-        if (summary.Connections == 0 && summary.DeniedNames == 0) return;
-        var text = $"network: {summary.Connections} connections, {summary.DeniedConnections + summary.DeniedNames} denied, {summary.BytesUp} bytes up, {summary.BytesDown} down";
-        foreach (var refused in summary.Refused) text += $"; denied {refused.Name}:{refused.Port} {refused.Denied}×";
-        await _log.NoticeAsync($"{text} (each in {_auditPath})");
-    }
-
+    /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
         await _audit.DisposeAsync();
-        _stop.Dispose();
+        _gateway?.Dispose();
+        var summary = _audit.Summarize(ShownDestinations);
+        if (summary.Connections == 0 && summary.DeniedNames == 0)
+        {
+            File.Delete(_auditPath);
+            return;
+        }
+
+        var text = $"network: {summary.Connections} connections, {ByteText.Of(summary.BytesUp)} up, {ByteText.Of(summary.BytesDown)} down; each in {_auditPath}";
+        foreach (var refused in summary.Refused) text += $"\ndenied {Times(refused.Denied)}: {Place(refused)}";
+        await _log.NoticeAsync(text);
     }
+
+    private static string Times(int count) => count == 1 ? "once" : $"{count} times";
+
+    private static string Place(EgressDestination destination) => destination.Port == 0 ? $"the name {destination.Name}" : $"{destination.Name} port {destination.Port}";
 
     /// <summary>A job may ask for names made of its secrets; on the way they become lower case.</summary>
     private static SecretMasker? NameMasker(Job job)

@@ -87,7 +87,6 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             // Said before the machine goes, so that the phase's time is the time it takes.
             if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
-            await egress.ReportAsync();
         }
     }
 

@@ -161,7 +161,8 @@ public sealed record ForwardRequest
 
 /// <summary>Requests and results as JSON, and the one way of reading them that turns bad input into a protocol error.</summary>
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ThawRequest))]
 [JsonSerializable(typeof(ThawResult))]
 [JsonSerializable(typeof(ExecRequest))]

@@ -42,7 +42,7 @@ internal static class StreamBenchmark
         File.Delete(path);
 
         var guest = Task.Run(() => PlayGuestAsync(new NetworkStream(far, ownsSocket: true)));
-        var session = await GuestSession.ConnectAsync(new NetworkStream(near, ownsSocket: true), static _ => Task.CompletedTask, CancellationToken.None);
+        var session = await GuestSession.ConnectAsync(new NetworkStream(near, ownsSocket: true), static (_, _) => Task.CompletedTask, CancellationToken.None);
         var counter = new CountingSink();
         await using var log = new JobLog(counter, new SecretMasker(["correct-horse-battery", "ghp_0123456789abcdef", "hunter2hunter2"]), TimeProvider.System);
         using var stop = new StopRequest(TimeProvider.System, TimeSpan.FromSeconds(10));

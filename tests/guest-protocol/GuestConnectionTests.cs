@@ -226,6 +226,6 @@ public sealed class GuestConnectionTests
         await Assert.ThrowsAnyAsync<IOException>(() => reading.WaitAsync(Patience));
         await Assert.ThrowsAnyAsync<IOException>(() => channel.Result.WaitAsync(Patience));
         await host.Completion.WaitAsync(Patience);
-        Assert.Throws<ProtocolException>(() => host.Open(ChannelKind.Exec, []));
+        Assert.Throws<ChannelResetException>(() => host.Open(ChannelKind.Exec, []));
     }
 }

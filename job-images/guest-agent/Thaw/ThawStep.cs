@@ -24,7 +24,7 @@ internal static class ThawStep
             if (request.Network) EgressRedirect.Start(connection);
             return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, workplace);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)
         {
             return (result with { Error = e.Message }, null);
         }
