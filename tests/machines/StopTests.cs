@@ -90,16 +90,18 @@ public sealed class StopTests
     }
 
     [Theory]
-    [InlineData("preparing")]
-    [InlineData("booting")]
-    [InlineData("collecting")]
-    public async Task Ctrl_C_in_another_phase_ends_the_job_there(string phase)
+    [InlineData("preparing", 0)]
+    [InlineData("booting", 0)]
+    [InlineData("booting", 700)]
+    [InlineData("collecting", 0)]
+    public async Task Ctrl_C_in_another_phase_ends_the_job_there(string phase, int milliseconds)
     {
         using var folder = new TestFolder();
         var target = folder.File("out");
         using var job = RunningJob.Start(
             "job: {steps: [truncate -s 4G large], workspace: none, artifacts: [large]}\nrunner: {disk: 10GB}", ["--artifacts", target]);
         await job.WaitForPhaseAsync(phase);
+        await Task.Delay(milliseconds);
         var start = Stopwatch.GetTimestamp();
         job.Signal("INT");
         (await job.FinishAsync()).ExpectExit(130);
