@@ -33,14 +33,14 @@ internal static class DoctorCommand
     private static IEnumerable<Func<CancellationToken, Task<DoctorCheck>>> CacheChecks(DataDirectory data, InstallLayout layout)
     {
         yield return _ => Task.FromResult(new KernelStore(data, TimeProvider.System).Current is { } kernel
-            ? new DoctorCheck("Kernel", CheckStatus.Ok, $"{kernel.Version}, {kernel.Modules.Count} modules in the initramfs")
-            : new DoctorCheck("Kernel", CheckStatus.Ok, "not fetched yet; the first job does it by apt"));
+            ? new DoctorCheck("kernel", CheckStatus.Ok, $"{kernel.Version}, {kernel.Modules.Count} modules in the initramfs")
+            : new DoctorCheck("kernel", CheckStatus.Ok, "not fetched yet; the first job does it by apt"));
         var recipes = new ImageRecipes(layout.JobImages);
         yield return _ =>
         {
             var built = new ImageStore(data, recipes, TimeProvider.System).List().Where(static i => i.IsCurrent).Select(static i => i.Name).ToHashSet();
             var detail = string.Join(", ", recipes.Names.Select(n => built.Contains(n) ? n : $"{n} (not built yet)"));
-            return Task.FromResult(new DoctorCheck("Images", CheckStatus.Ok, detail));
+            return Task.FromResult(new DoctorCheck("images", CheckStatus.Ok, detail));
         };
     }
 }
