@@ -11,7 +11,7 @@ namespace RunnerVm.Images;
 /// </summary>
 internal sealed class InitramfsStore
 {
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
     private const int Executable = 0b111_101_101;
     private const int Readable = 0b110_100_100;
     private readonly string _folder;
@@ -56,7 +56,7 @@ internal sealed class InitramfsStore
     }
 
     /// <summary>Writes the archive: equal input gives equal bytes.</summary>
-    /// <param name="modules">Module files in load order; the archive's modules/order lists their names, one a line.</param>
+    /// <param name="modules">Module files in load order; the archive's modules/order has a line for each: its name, then what it depends on.</param>
     internal static void Write(Stream output, ReadOnlySpan<byte> agent, IReadOnlyList<string> modules)
     {
         var cpio = new CpioWriter(output);
@@ -69,11 +69,10 @@ internal sealed class InitramfsStore
         cpio.AddCharacterDevice("dev/kmsg", 1, 11, 0b110_000_000);
         cpio.AddCharacterDevice("dev/ttyS0", 4, 64, 0b110_000_000);
         var names = modules.Select(module => Path.GetFileName(module)).ToList();
-        cpio.AddFile("modules/order", Readable, Encoding.ASCII.GetBytes(string.Concat(names.Select(name => name + "\n"))));
-        for (var index = 0; index < modules.Count; index++)
-        {
-            cpio.AddFile("modules/" + names[index], Readable, File.ReadAllBytes(modules[index]));
-        }
+        var contents = modules.Select(File.ReadAllBytes).ToList();
+        var lines = names.Zip(contents, static (name, content) => string.Join(' ', [name, .. ElfFile.IsX64(content) ? ModuleGraph.Dependencies(content) : []]) + "\n");
+        cpio.AddFile("modules/order", Readable, Encoding.ASCII.GetBytes(string.Concat(lines)));
+        for (var index = 0; index < modules.Count; index++) cpio.AddFile("modules/" + names[index], Readable, contents[index]);
 
         cpio.AddFile("init", Executable, agent);
         cpio.Finish();

@@ -20,11 +20,13 @@ internal static class Agent
         var sinceKernel = SinceKernelStart();
         Mounts.MountKernelFileSystems();
         AgentConsole.Open();
-        foreach (var failed in KernelModules.Load()) AgentConsole.Line($"module {failed}");
-        var disks = Disks.Find();
-        disks.MountRoot();
-        ProcessDefaults.Apply();
+        KernelModules.Load("virtio_mmio");
+        // Disks and stream wait for their devices, so they wait together.
+        var root = Task.Run(static () => Disks.MountRoot());
+        KernelModules.Load("virtio_console");
         var stream = StreamTransport.Open();
+        ProcessDefaults.Apply();
+        var disks = root.GetAwaiter().GetResult();
         AgentConsole.Line(string.Create(CultureInfo.InvariantCulture,
             $"first line {sinceKernel:F0} ms after the kernel's, up in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:F1} ms"));
         return ServeAsync(stream, disks, started).GetAwaiter().GetResult();

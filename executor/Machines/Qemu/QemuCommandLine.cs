@@ -31,7 +31,6 @@ internal static class QemuCommandLine
         .. Agent(agentSocket),
         .. RootDisk(spec.RootImagePath),
         .. ScratchDisk(spec.ScratchDiskPath),
-        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-device,rng=rng",
     ];
 
     /// <summary>

@@ -9,7 +9,7 @@ internal sealed record Disks(string Root, string Scratch)
 {
     public const string LowerFolder = "/lower";
 
-    public static Disks Find()
+    private static Disks Find()
     {
         string? root = null;
         string? scratch = null;
@@ -30,12 +30,14 @@ internal sealed record Disks(string Root, string Scratch)
         return new(root ?? "/dev/vda", scratch ?? "/dev/vdb");
     }
 
-    /// <summary>Mounts the root image; before hello, so that a snapshot holds it mounted.</summary>
-    public void MountRoot()
+    /// <summary>Finds the disks and mounts the root image; before hello, so that a snapshot holds it mounted.</summary>
+    public static Disks MountRoot()
     {
-        var errno = Mounts.TryMount("erofs", Root, LowerFolder, Libc.MS_RDONLY);
+        KernelModules.Load("virtio_blk", "crc32c_generic", "erofs");
+        var disks = Find();
+        var errno = Mounts.TryMount("erofs", disks.Root, LowerFolder, Libc.MS_RDONLY);
         // Images made by hand may be of another kind.
-        if (errno == Libc.EINVAL) errno = Mounts.TryMount("ext4", Root, LowerFolder, Libc.MS_RDONLY);
-        if (errno != 0) throw new LinuxException($"Cannot mount the root image on {Root}", errno);
+        if (errno == Libc.EINVAL) errno = Mounts.TryMount("ext4", disks.Root, LowerFolder, Libc.MS_RDONLY);
+        return errno == 0 ? disks : throw new LinuxException($"Cannot mount the root image on {disks.Root}", errno);
     }
 }

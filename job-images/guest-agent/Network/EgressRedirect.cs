@@ -1,3 +1,4 @@
+using RunnerVm.GuestAgent.Boot;
 using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Network;
@@ -13,6 +14,7 @@ internal static class EgressRedirect
     /// <exception cref="System.ComponentModel.Win32Exception">The kernel lacks something; the message says what.</exception>
     public static void Start(GuestConnection connection)
     {
+        KernelModules.Load("unix", "af_packet", "dummy");
         var steering = new SocketSteering();
         new LocalAddresses(steering).Start();
         RouteSetup.Apply();

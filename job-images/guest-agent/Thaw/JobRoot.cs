@@ -18,6 +18,7 @@ internal static class JobRoot
     public static SafeFileHandle Enter(Disks disks, string workspace)
     {
         if (!workspace.StartsWith('/')) throw new IOException($"The workspace must be an absolute path, not {workspace}.");
+        KernelModules.Load("ext4", "overlay");
         // The disk dies with the machine: no write needs to be safe against a crash of it.
         Mounts.Mount("ext4", disks.Scratch, Scratch, Libc.MS_NOATIME, "discard,barrier=0");
         var scratch = KernelFile.Open(Scratch, Libc.O_RDONLY | Libc.O_DIRECTORY);
