@@ -35,14 +35,18 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     /// <param name="LinksLeftOut">Symbolic links whose target lies outside the folder.</param>
     internal sealed record Contents(int Entries, long Bytes, int LinksLeftOut);
 
+    /// <summary>Where the artifacts for a folder are while they are not complete.</summary>
+    public static string Unfinished(string path) => path + ".partial";
+
     /// <summary>Reads to the archive's end; <paramref name="path"/> exists afterwards, or not at all when this throws.</summary>
     /// <param name="onBytes">Called with the bytes of content so far.</param>
     /// <exception cref="ProtocolException">The archive is not what the agent writes, or exceeds the bounds.</exception>
     /// <exception cref="IOException">The host could not write.</exception>
     public async Task<Contents> UnpackAsync(Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
     {
-        if (Path.Exists(path)) throw new IOException($"Cannot write artifacts into {path}: it exists already.");
-        var partial = path + ".partial";
+        var partial = Unfinished(path);
+        foreach (var taken in new[] { path, partial })
+            if (Path.Exists(taken)) throw new IOException($"Cannot write artifacts into {path}: {taken} exists already.");
         Directory.CreateDirectory(partial);
         try
         {

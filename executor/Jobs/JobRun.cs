@@ -49,7 +49,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             await EnterAsync(JobPhase.Booting);
             await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);
             lease.Record(_phase, machine.ProcessId);
-            return await RunInMachineAsync(machine);
+            return await RunInMachineAsync(machine, lease);
         }
         catch (Exception e)
         {
@@ -62,7 +62,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
     }
 
     /// <summary>All that needs the machine; a failure is judged here, while the machine can still be asked what happened.</summary>
-    private async Task<JobOutcome> RunInMachineAsync(Machine machine)
+    private async Task<JobOutcome> RunInMachineAsync(Machine machine, Lease lease)
     {
         await using var egress = host.OpenEgress(job, log);
         try
@@ -74,7 +74,13 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
 
             await EnterAsync(JobPhase.Collecting);
             if (job.Artifacts is { } artifacts && StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded))
+            {
+                // Written down first, so that a sweep finds what we leave half-written; never what was there before us.
+                var unfinished = ArtifactFolder.Unfinished(host.ArtifactFolder(job));
+                lease.Record(_phase, unfinished: Path.Exists(unfinished) ? null : unfinished);
                 await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
+                lease.Record(_phase);
+            }
 
             await EnterAsync(JobPhase.Destroying);
             return outcome;
