@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using RunnerVm.Images;
 using RunnerVm.Logs;
-using RunnerVm.Options;
 using RunnerVm.Store;
 using Spectre.Console;
 
@@ -46,7 +45,7 @@ internal static partial class ImageCommand
         foreach (var image in images)
         {
             table.AddRow(
-                Markup.Escape(image.Name), image.Digest[..12], ByteText.Of(image.Bytes), image.PackageCount.ToString(CultureInfo.InvariantCulture),
+                Markup.Escape(image.Name), image.Digest[..12], Readable.Size(image.Bytes), image.PackageCount.ToString(CultureInfo.InvariantCulture),
                 image.Created.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture), image.IsCurrent ? "" : "outdated");
         }
 
@@ -76,13 +75,13 @@ internal static partial class ImageCommand
 
     private static int Remove(string name)
     {
-        foreach (var image in Store().Remove(name)) Console.Out.WriteLine($"removed {image.Name} {image.Digest[..12]}, {ByteText.Of(image.Bytes)}");
+        foreach (var image in Store().Remove(name)) Console.Out.WriteLine($"removed {image.Name} {image.Digest[..12]}, {Readable.Size(image.Bytes)}");
         return ExitCodes.Ok;
     }
 
     private static async Task<int> PruneAsync(CancellationToken cancellationToken)
     {
-        foreach (var image in await Store().PruneAsync(cancellationToken)) Console.Out.WriteLine($"removed {image.Name} {image.Digest[..12]}, {ByteText.Of(image.Bytes)}");
+        foreach (var image in await Store().PruneAsync(cancellationToken)) Console.Out.WriteLine($"removed {image.Name} {image.Digest[..12]}, {Readable.Size(image.Bytes)}");
         foreach (var kernel in new KernelStore(DataDirectory.FromEnvironment(), TimeProvider.System).Prune()) Console.Out.WriteLine($"removed kernel {kernel}");
         return ExitCodes.Ok;
     }

@@ -3,7 +3,10 @@ using RunnerVm.Guests;
 
 namespace RunnerVm.Commands;
 
-/// <summary>Ctrl-C, SIGTERM and a closed terminal: the first asks the job to stop, the second ends its machine at once.</summary>
+/// <summary>
+/// Ctrl-C, SIGTERM and a closed terminal: the first asks the job to stop, the second ends its machine at once, the third
+/// ends this program whatever it waits for (the kernel takes the machine along, the next command sweeps).
+/// </summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly List<PosixSignalRegistration> _registrations = [];
@@ -16,8 +19,10 @@ internal sealed class StopSignals : IDisposable
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
             {
                 context.Cancel = true;
-                if (Interlocked.Increment(ref _wishes) == 1) stop.Ask();
-                else stop.Abandon();
+                var wish = Interlocked.Increment(ref _wishes);
+                if (wish == 1) stop.Ask();
+                else if (wish == 2) stop.Abandon();
+                else Environment.Exit(ExitCodes.Cancelled);
             }));
         }
     }

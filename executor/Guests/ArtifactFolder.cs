@@ -36,7 +36,7 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     internal sealed record Contents(int Entries, long Bytes, int LinksLeftOut);
 
     /// <summary>Where the artifacts for a folder are while they are not complete.</summary>
-    public static string Unfinished(string path) => path + ".partial";
+    public static string Unfinished(string path) => Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.runnervm-partial");
 
     /// <summary>Reads to the archive's end; <paramref name="path"/> exists afterwards, or not at all when this throws.</summary>
     /// <param name="onBytes">Called with the bytes of content so far.</param>
@@ -44,9 +44,10 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     /// <exception cref="IOException">The host could not write.</exception>
     public async Task<Contents> UnpackAsync(Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
     {
+        if (Path.Exists(path)) throw new IOException($"Cannot write artifacts into {path}: it exists already.");
         var partial = Unfinished(path);
-        foreach (var taken in new[] { path, partial })
-            if (Path.Exists(taken)) throw new IOException($"Cannot write artifacts into {path}: {taken} exists already.");
+        // What a killed runner left of the same folder.
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         Directory.CreateDirectory(partial);
         try
         {

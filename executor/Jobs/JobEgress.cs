@@ -1,7 +1,6 @@
 using RunnerVm.Egress;
 using RunnerVm.GuestProtocol;
 using RunnerVm.Logs;
-using RunnerVm.Options;
 
 namespace RunnerVm.Jobs;
 
@@ -42,7 +41,7 @@ internal sealed class JobEgress : IAsyncDisposable
             return;
         }
 
-        var text = $"network: {summary.Connections} connections, {ByteText.Of(summary.BytesUp)} up, {ByteText.Of(summary.BytesDown)} down; each in {_auditPath}";
+        var text = $"network: {summary.Connections} connections, {Readable.Size(summary.BytesUp)} up, {Readable.Size(summary.BytesDown)} down; each in {_auditPath}";
         foreach (var refused in summary.Refused) text += $"\ndenied {Times(refused.Denied)}: {Place(refused)}";
         await _log.NoticeAsync(text);
     }

@@ -16,6 +16,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
 {
     private JobPhase _phase = JobPhase.Queued;
     private long _phaseStarted = host.Time.GetTimestamp();
+    private Lease? _lease;
 
     /// <summary>Runs the job to its end. Does not throw for anything the job, the guest or the host does.</summary>
     public async Task<JobOutcome> RunAsync()
@@ -25,21 +26,22 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             timedOut = !stop.Asked.IsCancellationRequested;
             stop.Ask();
-        }, null, job.Timeout, Timeout.InfiniteTimeSpan);
+        }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
-        var outcome = await RunToOutcomeAsync();
+        var outcome = await RunToOutcomeAsync(timer);
         if (timedOut) outcome = new JobOutcome.TimedOut("The job", job.Timeout);
         await EnterAsync(JobPhase.Done);
         await log.FinishAsync(outcome);
         return outcome;
     }
 
-    private async Task<JobOutcome> RunToOutcomeAsync()
+    /// <param name="timer">Of the job; runs from the machine's start, so that building an image is not the job's time.</param>
+    private async Task<JobOutcome> RunToOutcomeAsync(ITimer timer)
     {
         try
         {
             await EnterAsync(JobPhase.Claimed);
-            await using var lease = host.Ledger.Take(job.Id);
+            await using var lease = _lease = host.Ledger.Take(job.Id);
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
@@ -47,6 +49,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
 
             await EnterAsync(JobPhase.Booting);
+            timer.Change(job.Timeout, Timeout.InfiniteTimeSpan);
             await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);
             lease.Record(_phase, machine.ProcessId);
             return await RunInMachineAsync(machine, lease);
@@ -73,15 +76,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             var outcome = await new StepSequence(job, guest, log, host.Time, stop).RunAsync();
 
             await EnterAsync(JobPhase.Collecting);
-            if (job.Artifacts is { } artifacts && StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded))
-            {
-                // Written down first, so that a sweep finds what we leave half-written; never what was there before us.
-                var unfinished = ArtifactFolder.Unfinished(host.ArtifactFolder(job));
-                lease.Record(_phase, unfinished: Path.Exists(unfinished) ? null : unfinished);
-                await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
-                lease.Record(_phase);
-            }
-
+            await CollectAsync(guest, outcome, lease);
             await EnterAsync(JobPhase.Destroying);
             return outcome;
         }
@@ -93,6 +88,22 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             // Said before the machine goes, so that the phase's time is the time it takes.
             if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
+        }
+    }
+
+    /// <summary>Artifacts come out; that they cannot be packed fails a job that had not failed before.</summary>
+    private async Task CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease)
+    {
+        if (job.Artifacts is not { } artifacts || !StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded)) return;
+        // Written down first, so that the next sweep finds what we may leave half-written.
+        lease.Record(_phase, unfinished: ArtifactFolder.Unfinished(host.ArtifactFolder(job)));
+        try
+        {
+            await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
+        }
+        catch (GuestFailedException e) when (outcome is not JobOutcome.Succeeded)
+        {
+            await log.NoticeAsync($"The artifacts could not be collected: {e.Message}");
         }
     }
 
@@ -176,6 +187,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         var previous = _phase;
         var elapsed = host.Time.GetElapsedTime(_phaseStarted, now);
         (_phase, _phaseStarted) = (phase, now);
+        if (phase < JobPhase.Destroying) _lease?.Record(phase);
         await log.PhaseAsync(phase, previous, elapsed);
     }
 }

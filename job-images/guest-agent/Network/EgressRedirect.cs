@@ -9,7 +9,7 @@ namespace RunnerVm.GuestAgent.Network;
 /// </summary>
 internal static class EgressRedirect
 {
-    /// <summary>Called once, by thaw, in the job's root. All of it lives as long as the process.</summary>
+    /// <summary>Called once, by thaw; needs no root file system. All of it lives as long as the process.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">The kernel lacks something; the message says what.</exception>
     public static void Start(GuestConnection connection)
     {
@@ -19,6 +19,8 @@ internal static class EgressRedirect
         new TcpRedirect(connection).Start(steering);
         new UdpRedirect(new DnsPipe(connection), new PacketSender()).Start(steering);
         steering.Attach();
-        ResolverFile.Write("/etc/resolv.conf");
     }
+
+    /// <summary>Tells the job's programs where to ask for names; the root they see is there by now.</summary>
+    public static void WriteResolverFile() => ResolverFile.Write("/etc/resolv.conf");
 }

@@ -20,8 +20,14 @@ internal static class ThawStep
         var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
         try
         {
+            Identity.SetClock(request.UnixTimeNanoseconds);
+            Identity.CreditEntropy(request.Entropy);
+            Loopback.Up();
+            // Both wait for the kernel more than they work (disks; grace periods of the network), so they wait together.
+            var network = request.Network ? Task.Run(() => EgressRedirect.Start(connection)) : Task.CompletedTask;
             var workplace = Prepare(request, disks);
-            if (request.Network) EgressRedirect.Start(connection);
+            network.GetAwaiter().GetResult();
+            if (request.Network) EgressRedirect.WriteResolverFile();
             return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, workplace);
         }
         catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)
@@ -32,12 +38,9 @@ internal static class ThawStep
 
     private static Workplace Prepare(ThawRequest request, Disks disks)
     {
-        Identity.SetClock(request.UnixTimeNanoseconds);
-        Identity.CreditEntropy(request.Entropy);
         Identity.SetHostname(request.Hostname);
         var scratch = JobRoot.Enter(disks, request.Workspace);
         WriteIdentityFiles(request);
-        Loopback.Up();
         KernelFile.CreateFolders(ScriptFolder);
         _ = Libc.chmod(ScriptFolder, 0b111_000_000);
         return new(request.Workspace, ScriptFolder, scratch, JobCgroup.TryCreate("/sys/fs/cgroup"));
