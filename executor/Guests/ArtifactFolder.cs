@@ -35,6 +35,9 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     /// <param name="LinksLeftOut">Symbolic links whose target lies outside the folder.</param>
     internal sealed record Contents(int Entries, long Bytes, int LinksLeftOut);
 
+    /// <summary>Where the artifacts for a folder are while they are not complete.</summary>
+    public static string Unfinished(string path) => Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.runnervm-partial");
+
     /// <summary>Reads to the archive's end; <paramref name="path"/> exists afterwards, or not at all when this throws.</summary>
     /// <param name="onBytes">Called with the bytes of content so far.</param>
     /// <exception cref="ProtocolException">The archive is not what the agent writes, or exceeds the bounds.</exception>
@@ -42,7 +45,7 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     public async Task<Contents> UnpackAsync(Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
     {
         if (Path.Exists(path)) throw new IOException($"Cannot write artifacts into {path}: it exists already.");
-        var partial = Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.runnervm-partial");
+        var partial = Unfinished(path);
         // What a killed runner left of the same folder.
         if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         Directory.CreateDirectory(partial);

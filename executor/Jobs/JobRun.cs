@@ -52,7 +52,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             timer.Change(job.Timeout, Timeout.InfiniteTimeSpan);
             await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);
             lease.Record(_phase, machine.ProcessId);
-            return await RunInMachineAsync(machine);
+            return await RunInMachineAsync(machine, lease);
         }
         catch (Exception e)
         {
@@ -65,7 +65,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
     }
 
     /// <summary>All that needs the machine; a failure is judged here, while the machine can still be asked what happened.</summary>
-    private async Task<JobOutcome> RunInMachineAsync(Machine machine)
+    private async Task<JobOutcome> RunInMachineAsync(Machine machine, Lease lease)
     {
         await using var egress = host.OpenEgress(job, log);
         try
@@ -76,7 +76,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             var outcome = await new StepSequence(job, guest, log, host.Time, stop).RunAsync();
 
             await EnterAsync(JobPhase.Collecting);
-            await CollectAsync(guest, outcome);
+            await CollectAsync(guest, outcome, lease);
             await EnterAsync(JobPhase.Destroying);
             return outcome;
         }
@@ -92,9 +92,11 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
     }
 
     /// <summary>Artifacts come out; that they cannot be packed fails a job that had not failed before.</summary>
-    private async Task CollectAsync(GuestSession guest, JobOutcome outcome)
+    private async Task CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease)
     {
         if (job.Artifacts is not { } artifacts || !StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded)) return;
+        // Written down first, so that the next sweep finds what we may leave half-written.
+        lease.Record(_phase, unfinished: ArtifactFolder.Unfinished(host.ArtifactFolder(job)));
         try
         {
             await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);

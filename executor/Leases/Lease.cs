@@ -18,12 +18,14 @@ internal sealed class Lease : IAsyncDisposable
 
     /// <summary>Writes down where the job is, and the engine's process once there is one.</summary>
     /// <param name="enginePid">Null keeps what is known.</param>
-    public void Record(JobPhase phase, int? enginePid = null)
+    /// <param name="unfinished">See <see cref="RunRecord.Unfinished"/>.</param>
+    public void Record(JobPhase phase, int? enginePid = null, string? unfinished = null)
     {
         _record = _record with
         {
             Phase = phase,
             Engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : _record.Engine,
+            Unfinished = unfinished,
         };
         _record.Write(Directory);
     }

@@ -22,10 +22,25 @@ internal sealed class OrphanSweeper(RunLedger ledger, TimeProvider time)
             if (held is null) continue;
             var record = RunRecord.Read(folder);
             var killed = record?.Engine is { } engine && await KillAsync(engine, cancellationToken);
-            swept.Add(new(folder, record?.JobId, record?.Phase, killed ? record?.Engine?.Pid : null, held.RemoveFolder()));
+            // The record goes last: what cannot be removed now is still known to the next sweep.
+            var removed = RemoveUnfinished(record?.Unfinished) && held.RemoveFolder();
+            swept.Add(new(folder, record?.JobId, record?.Phase, killed ? record?.Engine?.Pid : null, removed));
         }
 
         return swept;
+    }
+
+    private static bool RemoveUnfinished(string? path)
+    {
+        try
+        {
+            if (path is not null && Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return !Directory.Exists(path);
+        }
     }
 
     private async Task<bool> KillAsync(ProcessIdentity engine, CancellationToken cancellationToken)

@@ -107,7 +107,7 @@ public sealed class StopTests
         (await job.FinishAsync()).ExpectExit(130);
         Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0, 10);
         Assert.False(Path.Exists(target));
-        Assert.False(Path.Exists(target + ".partial"));
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
         Leftovers.AssertNone();
     }
 

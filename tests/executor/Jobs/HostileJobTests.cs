@@ -1,5 +1,6 @@
 using System.Text;
 using RunnerVm.GuestProtocol;
+using RunnerVm.Guests;
 using RunnerVm.Jobs;
 using RunnerVm.Logs;
 using RunnerVm.Tests.Executor.Guests;
@@ -283,7 +284,7 @@ public sealed class HostileJobTests : IDisposable
         };
         var failed = Assert.IsType<JobOutcome.RunnerFailed>(await _bench.RunAsync(JobBench.Job("echo x") with { Artifacts = new() { Paths = ["a"] } }, agent));
         Assert.Equal(FailureReason.GuestMisbehaved, failed.Reason);
-        Assert.False(Path.Exists(_bench.Artifacts) || Path.Exists(_bench.Artifacts + ".partial"));
+        Assert.False(Path.Exists(_bench.Artifacts) || Path.Exists(ArtifactFolder.Unfinished(_bench.Artifacts)));
         Assert.Empty(Directory.EnumerateFileSystemEntries(_bench["new"]));
     }
 

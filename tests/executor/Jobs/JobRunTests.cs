@@ -1,4 +1,5 @@
 using RunnerVm.GuestProtocol;
+using RunnerVm.Guests;
 using RunnerVm.Jobs;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
@@ -222,7 +223,7 @@ public sealed class JobRunTests : IDisposable
         var lost = Assert.IsType<JobOutcome.RunnerFailed>(await _bench.RunAsync(job, agent));
         Assert.Equal(reason, lost.Reason.ToString());
         Assert.Contains("139", lost.Message);
-        Assert.False(Path.Exists(_bench.Artifacts) || Path.Exists(_bench.Artifacts + ".partial"));
+        Assert.False(Path.Exists(_bench.Artifacts) || Path.Exists(ArtifactFolder.Unfinished(_bench.Artifacts)));
     }
 
     [Fact]

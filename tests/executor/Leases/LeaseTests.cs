@@ -88,6 +88,17 @@ public sealed class LeaseTests : IDisposable
         bystander.Kill();
     }
 
+    [Fact]
+    public async Task What_an_orphan_left_half_written_elsewhere_goes_with_it()
+    {
+        var unfinished = Path.Combine(_root, "artifacts.partial");
+        Directory.CreateDirectory(Path.Combine(unfinished, "some"));
+        new RunRecord("job-1", 1, DateTimeOffset.UnixEpoch, JobPhase.Collecting, null, unfinished).Write(Orphan());
+        Assert.True(Assert.Single(await Sweeper.SweepAsync(TestContext.Current.CancellationToken)).Removed);
+        Assert.False(Directory.Exists(unfinished));
+        Assert.Empty(Ledger.Folders());
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("")]
