@@ -1,4 +1,5 @@
 using RunnerVm.GuestAgent.Boot;
+using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Network;
@@ -10,17 +11,19 @@ namespace RunnerVm.GuestAgent.Network;
 /// </summary>
 internal static class EgressRedirect
 {
-    /// <summary>Called once, by thaw; needs no root file system. All of it lives as long as the process.</summary>
+    /// <summary>Called once, by thaw; needs no file system, so that the job's root may be made meanwhile. All of it lives as long as the process.</summary>
+    /// <param name="space">From <see cref="SocketSteering.OpenNamespace"/>; closed here.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The kernel lacks something; the message says what.</exception>
-    public static void Start(GuestConnection connection)
+    public static void Start(GuestConnection connection, SafeFileHandle space)
     {
+        using var attached = space;
         KernelModules.Load("unix", "af_packet", "dummy");
         var steering = new SocketSteering();
         new LocalAddresses(steering).Start();
         RouteSetup.Apply();
         new TcpRedirect(connection).Start(steering);
         new UdpRedirect(new DnsPipe(connection), new PacketSender()).Start(steering);
-        steering.Attach();
+        steering.Attach(space);
     }
 
     /// <summary>Tells the job's programs where to ask for names; the root they see is there by now.</summary>

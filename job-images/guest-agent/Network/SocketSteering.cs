@@ -44,11 +44,13 @@ internal sealed unsafe class SocketSteering : IDisposable
         NetworkCalls.Check(result, $"Cannot put socket {slot} into its map");
     }
 
-    /// <summary>From here on the program decides, in the network namespace of this process.</summary>
-    public void Attach()
+    /// <summary>The network namespace of this process, to be opened while nobody moves /proc.</summary>
+    public static SafeFileHandle OpenNamespace() => File.OpenHandle("/proc/self/ns/net");
+
+    /// <summary>From here on the program decides, in the network namespace <paramref name="space"/>.</summary>
+    public void Attach(SafeFileHandle space)
     {
         _program = Load(Program(Fd(_local), Fd(_sockets)));
-        using var space = File.OpenHandle("/proc/self/ns/net");
         var attribute = stackalloc byte[AttributeSize];
         new Span<byte>(attribute, AttributeSize).Clear();
         ((int*)attribute)[0] = Fd(_program);

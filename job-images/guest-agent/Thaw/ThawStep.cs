@@ -24,7 +24,13 @@ internal static class ThawStep
             Identity.CreditEntropy(request.Entropy);
             Loopback.Up();
             // Both wait for the kernel more than they work (disks; grace periods of the network), so they wait together.
-            var network = request.Network ? Task.Run(() => EgressRedirect.Start(connection)) : Task.CompletedTask;
+            var network = Task.CompletedTask;
+            if (request.Network)
+            {
+                var space = SocketSteering.OpenNamespace();
+                network = Task.Run(() => EgressRedirect.Start(connection, space));
+            }
+
             var workplace = Prepare(request, disks);
             network.GetAwaiter().GetResult();
             if (request.Network) EgressRedirect.WriteResolverFile();
