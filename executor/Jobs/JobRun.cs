@@ -133,10 +133,11 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         if (e is GuestFailedException && _phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, e.Message);
         if (e is not (IOException or MachineException)) return Outcome(e);
 
+        // A broken rule is the cause even when the machine is gone by now: an agent whose host hangs up powers off.
+        var cause = Cause(e);
+        if (cause is ProtocolException) return Outcome(cause);
         // A stream that ends usually does so a moment before its process: give that moment, it decides the sentence.
         await ((Task)machine.Exited).WaitAsync(TimeSpan.FromSeconds(1), host.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        var cause = Cause(e);
-        if (cause is ProtocolException && !machine.Exited.IsCompleted) return Outcome(cause);
         await KeepConsoleAsync(machine.ConsoleTail);
         if (_phase == JobPhase.Booting) return new JobOutcome.RunnerFailed(FailureReason.MachineNotStarted, MachineStory.NotStarted(e, machine));
         if (machine.Exited.IsCompleted) return new JobOutcome.RunnerFailed(FailureReason.MachineLost, MachineStory.Lost(machine));

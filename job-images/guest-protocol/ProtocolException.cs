@@ -1,7 +1,7 @@
 namespace RunnerVm.GuestProtocol;
 
 /// <summary>
-/// The peer broke a rule of PROTOCOL.md, or the stream ended where it must not. The connection is unusable; the host
+/// The peer broke a rule of PROTOCOL.md. The connection is unusable; the host
 /// takes it as a failed machine, the agent powers off.
 /// </summary>
 public sealed class ProtocolException : IOException
@@ -59,7 +59,8 @@ internal static class Malformed
     public static ProtocolException VersionMismatch(int theirs) =>
         new($"The peer speaks protocol version {theirs}, this side {Hello.CurrentVersion}. Rebuild so that both are of one release.");
 
-    public static ProtocolException Truncated() => new("The stream ended in the middle of a frame.");
+    /// <summary>No violation: it is what a machine that is ended looks like from outside.</summary>
+    public static EndOfStreamException Truncated() => new("The stream ended in the middle of a frame.");
 
     public static ProtocolException NotReading(int bytes) => new($"The peer left {bytes} bytes of answers unread.");
 

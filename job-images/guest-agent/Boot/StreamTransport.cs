@@ -1,10 +1,11 @@
+using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestAgent.Native;
 
 namespace RunnerVm.GuestAgent.Boot;
 
 /// <summary>
 /// Finds the way to the host that this machine has: a virtio-serial port of the agreed name. An engine with vsock adds
-/// its case to <see cref="TryOpen"/>: connect, and hand the socket's descriptor to <see cref="DescriptorStream"/>.
+/// its case to <see cref="Open"/>: connect, and hand the socket's descriptor to <see cref="DescriptorStream"/>.
 /// </summary>
 internal static class StreamTransport
 {
@@ -12,31 +13,31 @@ internal static class StreamTransport
     private const int PatienceMilliseconds = 10_000;
     private const int PollMilliseconds = 2;
 
-    /// <summary>Waits for the port: its name arrives by a message of the device after the driver is there.</summary>
+    /// <summary>
+    /// Waits for the port, whose name arrives by a message of the device after the driver is there, and then for the host
+    /// at its other end. The port stays open in between: closing it would throw away what the host has sent by then.
+    /// </summary>
     public static DescriptorStream Open()
     {
+        SafeFileHandle? port = null;
         for (var waited = 0; waited < PatienceMilliseconds; waited += PollMilliseconds)
         {
-            if (TryOpen() is { } stream) return stream;
+            port ??= TryOpenPort();
+            if (port is not null && DescriptorStream.HasPeer(port)) return new(port);
             KernelFile.Pause(PollMilliseconds);
         }
 
-        throw new IOException($"The machine has no virtio-serial port named {PortName}.");
+        throw new IOException(port is null ? $"The machine has no virtio-serial port named {PortName}." : $"Nobody is at the other end of {PortName}.");
     }
 
-    private static DescriptorStream? TryOpen()
+    private static SafeFileHandle? TryOpenPort()
     {
         const string ports = "/sys/class/virtio-ports";
         if (!Directory.Exists(ports)) return null;
         foreach (var port in Directory.GetFileSystemEntries(ports))
         {
-            if (KernelFile.TryRead($"{port}/name")?.TrimEnd('\n') != PortName) continue;
-            var device = KernelFile.TryOpen($"/dev/{Path.GetFileName(port)}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
-            if (device is null) return null;
-            if (DescriptorStream.HasPeer(device)) return new(device);
-            // The port is there before the device has said that somebody is at its other end.
-            device.Dispose();
-            return null;
+            if (KernelFile.TryRead($"{port}/name")?.TrimEnd('\n') == PortName)
+                return KernelFile.TryOpen($"/dev/{Path.GetFileName(port)}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
         }
 
         return null;

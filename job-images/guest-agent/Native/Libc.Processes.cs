@@ -66,6 +66,7 @@ internal static unsafe partial class Libc
         int* pid, string path, SpawnFileActions* actions, SpawnAttributes* attributes, byte** arguments, byte** environment);
 
     public const int SIGKILL = 9;
+    public const int SIGTERM = 15;
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int kill(int pid, int signal);

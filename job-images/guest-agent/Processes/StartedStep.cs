@@ -18,6 +18,7 @@ internal sealed class StartedStep : IAsyncDisposable
     private readonly StepCgroup? _cgroup;
     private readonly ChildReaper _reaper;
     private readonly Task _listening;
+    private volatile bool _askedToStop;
 
     private StartedStep(
         GuestChannel channel, Child child, OutputPump output, InputFeed input, Terminal? terminal, StepCgroup? cgroup, ChildReaper reaper)
@@ -83,6 +84,8 @@ internal sealed class StartedStep : IAsyncDisposable
             // On the accepting side the result faults when the channel is reset, and never completes otherwise.
             await Task.WhenAny(_child.Ended, _channel.Result);
             if (!_child.Ended.IsCompleted) throw new ChannelResetException("The host gave up on the step.");
+            // Asked to stop, and its main process has: nothing it left behind may go on beside the steps that follow.
+            if (_askedToStop) Kill();
             _output.OnEnded();
             var delivered = _output.Delivered;
             await Task.WhenAny(delivered, _channel.Result);
@@ -127,6 +130,7 @@ internal sealed class StartedStep : IAsyncDisposable
 
     private async Task ObeyAsync(ExecControl control)
     {
+        if (control.Signal is Libc.SIGTERM) _askedToStop = true;
         if (control.Signal is { } signal) _reaper.Signal(_child, signal);
         if (control.Kill) Kill();
         if (control.EndInput) await _input.EndAsync();
