@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using System.Globalization;
 using RunnerVm.GuestAgent.Boot;
 using RunnerVm.GuestAgent.Channels;
-using RunnerVm.GuestAgent.Native;
 using RunnerVm.GuestAgent.Processes;
 using RunnerVm.GuestProtocol;
 
@@ -17,7 +15,6 @@ internal static class Agent
     {
         // Blocking reads and writes sit on pool threads; with one CPU the pool would start with one and grow slowly.
         ThreadPool.SetMinThreads(8, 2);
-        var sinceKernel = SinceKernelStart();
         Mounts.MountKernelFileSystems();
         AgentConsole.Open();
         KernelModules.Load("virtio_mmio");
@@ -27,8 +24,6 @@ internal static class Agent
         var stream = StreamTransport.Open();
         ProcessDefaults.Apply();
         var disks = root.GetAwaiter().GetResult();
-        AgentConsole.Line(string.Create(CultureInfo.InvariantCulture,
-            $"first line {sinceKernel:F0} ms after the kernel's, up in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:F1} ms"));
         return ServeAsync(stream, disks, started).GetAwaiter().GetResult();
     }
 
@@ -47,13 +42,5 @@ internal static class Agent
         {
             return e.Message;
         }
-    }
-
-    private static unsafe double SinceKernelStart()
-    {
-        Libc.TimeSpec now;
-        // SAFETY: the call fills the structure on the stack.
-        _ = Libc.clock_gettime(Libc.CLOCK_BOOTTIME, &now);
-        return (now.tv_sec * 1e3) + (now.tv_nsec / 1e6);
     }
 }

@@ -69,7 +69,8 @@ internal static class QemuCommandLine
     private static string[] Agent(string socket) =>
     [
         "-chardev", $"socket,id=agent,path={Escape(socket)}",
-        "-device", "virtio-serial-device",
+        // Port 0 is a console's; by default there would be 31, each with two queues the guest sets up one by one (50 ms).
+        "-device", "virtio-serial-device,max_ports=2",
         "-device", $"virtserialport,chardev=agent,name={AgentPortName}",
     ];
 

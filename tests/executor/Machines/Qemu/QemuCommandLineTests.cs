@@ -27,7 +27,7 @@ public sealed class QemuCommandLineTests
         Assert.Contains("-no-user-config", line);
         Assert.DoesNotContain(line, word => word.Contains("net", StringComparison.Ordinal));
         Assert.Equal(
-            ["virtio-serial-device", "virtserialport,chardev=agent,name=org.runnervm.agent", "virtio-blk-device,drive=root,serial=runnervm-root",
+            ["virtio-serial-device,max_ports=2", "virtserialport,chardev=agent,name=org.runnervm.agent", "virtio-blk-device,drive=root,serial=runnervm-root",
                 "virtio-blk-device,drive=scratch,serial=runnervm-scratch"],
             line.Where((_, i) => i > 0 && line[i - 1] == "-device"));
     }
