@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Tmds.Linux;
 using Xunit;
 
 namespace RunnerVm.Tests.Machines;
@@ -43,10 +44,17 @@ internal sealed class RunningJob : IDisposable
 
     public Task WaitForOutputAsync(string text) => WaitForAsync(e => Is(e, "output") && e.GetProperty("text").GetString()!.Contains(text, StringComparison.Ordinal));
 
+    /// <param name="name">As kill(1) has it; that program itself is no part of a minimal Debian.</param>
     public void Signal(string name)
     {
-        using var kill = Process.Start("kill", ["-s", name, $"{_process.Id}"]);
-        kill.WaitForExit();
+        var number = name switch
+        {
+            "HUP" => LibC.SIGHUP,
+            "INT" => LibC.SIGINT,
+            "TERM" => LibC.SIGTERM,
+            _ => throw new ArgumentException(name),
+        };
+        Assert.Equal(0, LibC.kill(_process.Id, number));
     }
 
     /// <summary>SIGKILL, to the program alone: what its machine does then is for it to show.</summary>
