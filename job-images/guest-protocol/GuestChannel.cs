@@ -40,6 +40,9 @@ public sealed class GuestChannel : IAsyncDisposable
 
     public ChannelKind Kind { get; }
 
+    /// <summary>When this end knew of the channel, as <see cref="System.Diagnostics.Stopwatch.GetTimestamp"/> has it.</summary>
+    public long OpenedAt { get; } = System.Diagnostics.Stopwatch.GetTimestamp();
+
     /// <summary>What the opener asked for. Untrusted on the host.</summary>
     public ReadOnlyMemory<byte> Request { get; }
 

@@ -29,7 +29,7 @@ public sealed partial class HouseRulesTests
         ["executor/Sources"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests"],
         ["executor/Logs"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress"],
         ["executor/Options"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress", "RunnerVm.Logs"],
-        ["job-images/guest-protocol"] = ["Tmds", "System.Diagnostics"],
+        ["job-images/guest-protocol"] = ["Tmds"],
     };
 
     [Fact]

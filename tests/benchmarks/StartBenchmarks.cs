@@ -42,25 +42,6 @@ internal static class StartBenchmarks
         foreach (var (phase, sample) in phases) report.Figure($"  {phase}", sample.Median, "s");
     }
 
-    /// <summary>
-    /// A step writes a time stamp a line; the host's event has another. The guest's clock was set by a message that took
-    /// its time to arrive, so it runs behind and the figure is, if anything, too large.
-    /// </summary>
-    public static void LogLatency(BenchmarkReport report)
-    {
-        const string Job = "job: {workspace: none, steps: [{run: 'for i in {1..300}; do echo $EPOCHREALTIME; sleep 0.01; done'}]}";
-        var latency = new Sample();
-        foreach (var output in BuiltProgram.RunJob(Job).Events.Where(static e => e.Kind() == "output"))
-        {
-            var seen = (output.GetProperty("time").GetDateTimeOffset() - DateTimeOffset.UnixEpoch).TotalMilliseconds;
-            foreach (var line in output.GetProperty("text").GetString()!.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-                latency.Add(seen - 1000 * double.Parse(line, System.Globalization.CultureInfo.InvariantCulture));
-        }
-
-        report.Figure("log line, guest's write to host's event, median of 300", latency.Median, "ms");
-        report.Figure("log line, guest's write to host's event, p99", latency.Percentile(99), "ms", 20, higherIsBetter: false);
-    }
-
     private static double Seconds(JsonElement jobEvent) => jobEvent.GetProperty("elapsedSeconds").GetDouble();
 
     private static Sample Of(Dictionary<string, Sample> samples, string name) =>

@@ -59,7 +59,7 @@ internal sealed class ChannelDispatch(GuestConnection connection, Disks disks, T
         switch (channel.Kind)
         {
             case ChannelKind.Thaw when _workplace is null:
-                var (result, workplace) = ThawStep.Run(Messages.Read(channel.Request, Messages.Default.ThawRequest), disks, connection, bootTime);
+                var (result, workplace) = ThawStep.Run(Messages.Read(channel.Request, Messages.Default.ThawRequest), channel.OpenedAt, disks, connection, bootTime);
                 _workplace = workplace;
                 channel.Close(Messages.Write(result, Messages.Default.ThawResult));
                 return Task.CompletedTask;

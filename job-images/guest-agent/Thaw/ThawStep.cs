@@ -13,14 +13,16 @@ internal static class ThawStep
 {
     public const string ScriptFolder = "/run/runnervm";
 
+    /// <param name="received">Stopwatch timestamp of the request's arrival.</param>
     /// <returns>The answer for the host, and the workplace unless it carries an error.</returns>
-    public static (ThawResult Result, Workplace? Workplace) Run(ThawRequest request, Disks disks, GuestConnection connection, TimeSpan bootTime)
+    public static (ThawResult Result, Workplace? Workplace) Run(ThawRequest request, long received, Disks disks, GuestConnection connection, TimeSpan bootTime)
     {
         var started = Stopwatch.GetTimestamp();
         var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
         try
         {
-            Identity.SetClock(request.UnixTimeNanoseconds);
+            // What the request has waited here since it came is part of the time by now.
+            Identity.SetClock(request.UnixTimeNanoseconds + (long)Stopwatch.GetElapsedTime(received).TotalNanoseconds);
             Identity.CreditEntropy(request.Entropy);
             Loopback.Up();
             // Both wait for the kernel more than they work (disks; grace periods of the network), so they wait together.
