@@ -105,12 +105,6 @@ internal sealed class GuestSession : IAsyncDisposable
         return Check(Messages.Read<TarResult>(await channel.Result.WaitAsync(cancellationToken), Messages.Default.TarResult));
     }
 
-    /// <summary>Asks the agent to power off; the machine's exit is what shows that it did.</summary>
-    public void PowerOff() => _connection.Open(ChannelKind.PowerOff, []);
-
-    /// <summary>Ends when the stream has; faults with a <see cref="ProtocolException"/> when the guest broke a rule.</summary>
-    public Task Ended => _connection.Completion;
-
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();

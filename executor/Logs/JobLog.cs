@@ -12,7 +12,6 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ArrayBufferWriter<byte> _masked = new();
     private readonly Dictionary<OutputStream, MaskedStream> _open = [];
-    private readonly HashSet<string> _said = [];
     private int _step = -1;
 
     /// <summary>The step that runs, for records kept beside the log; null between steps.</summary>
@@ -25,9 +24,6 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     public string Mask(string text) => masker.Mask(text);
 
     public Task NoticeAsync(string text) => EmitAsync(new JobEvent.Notice(time.GetUtcNow(), masker.Mask(text)));
-
-    /// <summary>As <see cref="NoticeAsync"/>, but the same text only once a job.</summary>
-    public Task NoticeOnceAsync(string text) => _said.Add(text) ? NoticeAsync(text) : Task.CompletedTask;
 
     public Task PreparationAsync(string what, double? fraction, string text) =>
         EmitAsync(new JobEvent.Preparation(time.GetUtcNow(), what, fraction, text));
