@@ -21,7 +21,7 @@ public sealed class AbiTests
         foreach (var type in new[]
         {
             typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
-            typeof(timespec),
+            typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -56,8 +56,13 @@ public sealed class AbiTests
         #define _GNU_SOURCE
         #include <errno.h>
         #include <fcntl.h>
+        #include <limits.h>
         #include <stddef.h>
+        #include <sys/epoll.h>
+        #include <sys/eventfd.h>
         #include <sys/mman.h>
+        #include <sys/timerfd.h>
+        #include <sys/uio.h>
         #include <time.h>
         #include <linux/kvm.h>
 

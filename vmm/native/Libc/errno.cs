@@ -4,6 +4,7 @@ internal static partial class LibC
 {
     public const int ENOENT = 2;
     public const int EINTR = 4;
+    public const int EAGAIN = 11;
     public const int ENXIO = 6;
     public const int ENOMEM = 12;
     public const int EACCES = 13;
@@ -22,7 +23,7 @@ internal static partial class LibC
         5 => "EIO",
         ENXIO => "ENXIO",
         9 => "EBADF",
-        11 => "EAGAIN",
+        EAGAIN => "EAGAIN",
         ENOMEM => "ENOMEM",
         EACCES => "EACCES",
         14 => "EFAULT",

@@ -1,0 +1,29 @@
+namespace RunnerVm.Vmm.Monitor.Configuration;
+
+/// <summary>/machine-config</summary>
+internal sealed record MachineConfiguration
+{
+    public const int MostVcpus = 32;
+
+    /// <summary>1 to 32.</summary>
+    public int VcpuCount { get; init; } = 1;
+
+    public long MemSizeMib { get; init; } = 128;
+
+    /// <summary>Two threads a core in the topology the guest sees.</summary>
+    public bool Smt { get; init; }
+
+    public bool TrackDirtyPages { get; init; }
+
+    public HugePages HugePages { get; init; }
+
+    /// <summary>Firecracker's named templates; None only.</summary>
+    public string? CpuTemplate { get; init; }
+}
+
+/// <summary>"None" or "2M" on the wire.</summary>
+internal enum HugePages
+{
+    None,
+    TwoMib,
+}

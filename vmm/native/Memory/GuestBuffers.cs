@@ -1,0 +1,162 @@
+using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Libc;
+
+namespace RunnerVm.Vmm.Native.Memory;
+
+/// <summary>
+/// The buffers of one request, as the guest scattered them over its memory: a list of checked ranges that reads as one
+/// run of bytes. Filled again for each request, so a device's hot path allocates nothing.
+/// </summary>
+/// <remarks>One thread at a time. What it holds is only good until the next <see cref="Clear"/>.</remarks>
+internal sealed unsafe class GuestBuffers
+{
+    private readonly iovec[] _pieces;
+
+    /// <param name="capacity">Most pieces a request may have: 1 to 1024 (IOV_MAX).</param>
+    public GuestBuffers(int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(capacity, LibC.IOV_MAX);
+        _pieces = GC.AllocateArray<iovec>(capacity, pinned: true);
+    }
+
+    /// <summary>In bytes; never above <see cref="uint.MaxValue"/> (virtio 1.2, 2.7.4.2: a chain of at most 2^32 bytes).</summary>
+    public uint Length { get; private set; }
+
+    /// <summary>Pieces, of which some may be empty.</summary>
+    public int Count { get; private set; }
+
+    public void Clear() => (Length, Count) = (0, 0);
+
+    /// <summary>Appends a range; false when there are too many or they are together longer than 2^32 - 1 bytes.</summary>
+    /// <exception cref="GuestMemoryException">Not the guest's memory.</exception>
+    public bool TryAdd(GuestMemory memory, GuestAddress address, uint length)
+    {
+        if (Count == _pieces.Length || length > uint.MaxValue - Length) return false;
+        // SAFETY: Resolve checked the range; the mapping outlives every device, and so this list.
+        _pieces[Count++] = new iovec { iov_base = memory.Resolve(address, length), iov_len = length };
+        Length += length;
+        return true;
+    }
+
+    /// <summary>Copies out of the guest from <paramref name="offset"/>; returns how many bytes there were, at most as many as fit.</summary>
+    public int CopyTo(uint offset, Span<byte> into)
+    {
+        var copied = 0;
+        for (var i = 0; i < Count && copied < into.Length; i++)
+        {
+            ref readonly var piece = ref _pieces[i];
+            if (offset >= piece.iov_len)
+            {
+                offset -= (uint)piece.iov_len;
+                continue;
+            }
+
+            var count = (int)Math.Min(piece.iov_len - offset, (nuint)(into.Length - copied));
+            // SAFETY: `count` bytes at `offset` lie inside a checked piece.
+            new ReadOnlySpan<byte>((byte*)piece.iov_base + offset, count).CopyTo(into[copied..]);
+            copied += count;
+            offset = 0;
+        }
+
+        return copied;
+    }
+
+    /// <summary>Copies into the guest at <paramref name="offset"/>; returns how many bytes found room.</summary>
+    public int CopyFrom(uint offset, ReadOnlySpan<byte> bytes)
+    {
+        var copied = 0;
+        for (var i = 0; i < Count && copied < bytes.Length; i++)
+        {
+            ref readonly var piece = ref _pieces[i];
+            if (offset >= piece.iov_len)
+            {
+                offset -= (uint)piece.iov_len;
+                continue;
+            }
+
+            var count = (int)Math.Min(piece.iov_len - offset, (nuint)(bytes.Length - copied));
+            // SAFETY: `count` bytes at `offset` lie inside a checked, writable piece.
+            bytes.Slice(copied, count).CopyTo(new Span<byte>((byte*)piece.iov_base + offset, count));
+            copied += count;
+            offset = 0;
+        }
+
+        return copied;
+    }
+
+    /// <summary>Drops the first <paramref name="count"/> bytes: a header that was read.</summary>
+    /// <returns>False, and nothing changed, when there are not so many.</returns>
+    public bool TrySkip(uint count)
+    {
+        if (count > Length) return false;
+        Length -= count;
+        for (var i = 0; count > 0; i++)
+        {
+            ref var piece = ref _pieces[i];
+            var taken = (uint)Math.Min(piece.iov_len, count);
+            piece.iov_base = (byte*)piece.iov_base + taken;
+            piece.iov_len -= taken;
+            count -= taken;
+        }
+
+        return true;
+    }
+
+    /// <summary>Keeps only the first <paramref name="length"/> bytes.</summary>
+    public void Truncate(uint length)
+    {
+        if (length >= Length) return;
+        Length = length;
+        for (var i = 0; i < Count; i++)
+        {
+            ref var piece = ref _pieces[i];
+            piece.iov_len = (nuint)Math.Min(piece.iov_len, length);
+            length -= (uint)piece.iov_len;
+        }
+    }
+
+    /// <summary>preadv(2) from a file into the guest. Returns bytes read, or -errno.</summary>
+    public long ReadFrom(FileDescriptor file, long fileOffset)
+    {
+        using var fd = file.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is a checked, writable range; the kernel copies during the call only.
+            return LibC.ResultOrErrno(LibC.preadv(fd.Fd, pieces, Count, fileOffset));
+        }
+    }
+
+    /// <summary>pwritev(2) from the guest into a file. Returns bytes written, or -errno.</summary>
+    public long WriteTo(FileDescriptor file, long fileOffset)
+    {
+        using var fd = file.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is a checked range; the kernel copies during the call only.
+            return LibC.ResultOrErrno(LibC.pwritev(fd.Fd, pieces, Count, fileOffset));
+        }
+    }
+
+    /// <summary>readv(2) from a socket or TAP device into the guest. Returns bytes read, or -errno.</summary>
+    public long ReadFrom(FileDescriptor stream)
+    {
+        using var fd = stream.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is a checked, writable range; the kernel copies during the call only.
+            return LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, Count));
+        }
+    }
+
+    /// <summary>writev(2) from the guest into a socket or TAP device. Returns bytes written, or -errno.</summary>
+    public long WriteTo(FileDescriptor stream)
+    {
+        using var fd = stream.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is a checked range; the kernel copies during the call only.
+            return LibC.ResultOrErrno(LibC.writev(fd.Fd, pieces, Count));
+        }
+    }
+}
