@@ -16,10 +16,10 @@ internal sealed class ModuleGraph
     private static readonly string[] Needed = ["virtio_mmio", "virtio_blk", "virtio_console", "erofs", "ext4", "overlay"];
 
     /// <summary>
-    /// Loaded where the package has them: a checksum erofs and ext4 ask the crypto layer for by name, the interface egress
+    /// Taken where the package has them: the stream of engines that have vsock, a checksum erofs and ext4 ask the crypto layer for by name, the interface egress
     /// hangs its routes on, local and raw sockets.
     /// </summary>
-    private static readonly string[] Wanted = ["crc32c_generic", "dummy", "unix", "af_packet"];
+    private static readonly string[] Wanted = ["vmw_vsock_virtio_transport", "crc32c_generic", "dummy", "unix", "af_packet"];
 
     private readonly Dictionary<string, string> _files;
     private readonly HashSet<string> _builtIn;

@@ -20,7 +20,6 @@ internal static class Agent
         KernelModules.Load("virtio_mmio");
         // Disks and stream wait for their devices, so they wait together.
         var root = Task.Run(static () => Disks.MountRoot());
-        KernelModules.Load("virtio_console");
         var stream = StreamTransport.Open();
         ProcessDefaults.Apply();
         var disks = root.GetAwaiter().GetResult();
