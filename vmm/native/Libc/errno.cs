@@ -3,6 +3,7 @@ namespace RunnerVm.Vmm.Native.Libc;
 internal static partial class LibC
 {
     public const int ENOENT = 2;
+    public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EAGAIN = 11;
     public const int ENXIO = 6;
@@ -10,6 +11,7 @@ internal static partial class LibC
     public const int EACCES = 13;
     public const int EBUSY = 16;
     public const int ENODEV = 19;
+    public const int EISDIR = 21;
     public const int EINVAL = 22;
     public const int EMFILE = 24;
     public const int ENOTTY = 25;
@@ -18,6 +20,7 @@ internal static partial class LibC
     public static string ErrnoName(int errno) => errno switch
     {
         1 => "EPERM",
+        ESRCH => "ESRCH",
         ENOENT => "ENOENT",
         EINTR => "EINTR",
         5 => "EIO",
@@ -30,6 +33,7 @@ internal static partial class LibC
         EBUSY => "EBUSY",
         17 => "EEXIST",
         ENODEV => "ENODEV",
+        EISDIR => "EISDIR",
         EINVAL => "EINVAL",
         23 => "ENFILE",
         EMFILE => "EMFILE",
