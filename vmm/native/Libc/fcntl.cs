@@ -5,7 +5,9 @@ namespace RunnerVm.Vmm.Native.Libc;
 /// <summary>The C library, one file a header, with the header's names.</summary>
 internal static partial class LibC
 {
+    public const int O_RDONLY = 0;
     public const int O_RDWR = 2;
+    public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
     [LibraryImport("libc", SetLastError = true)]
