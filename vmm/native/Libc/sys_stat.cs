@@ -38,5 +38,7 @@ internal struct statx
     public ulong stx_ino, stx_size, stx_blocks, stx_attributes_mask;
     public statx_timestamp stx_atime, stx_btime, stx_ctime, stx_mtime;
     public uint stx_rdev_major, stx_rdev_minor, stx_dev_major, stx_dev_minor;
-    public statx_spare __spare2;
+
+    /// <summary>Later headers give names to some of it, so the comparison with them leaves it out.</summary>
+    internal statx_spare _reserved;
 }
