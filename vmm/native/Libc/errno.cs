@@ -2,6 +2,7 @@ namespace RunnerVm.Vmm.Native.Libc;
 
 internal static partial class LibC
 {
+    public const int EPERM = 1;
     public const int ENOENT = 2;
     public const int EINTR = 4;
     public const int EAGAIN = 11;
@@ -9,15 +10,22 @@ internal static partial class LibC
     public const int ENOMEM = 12;
     public const int EACCES = 13;
     public const int EBUSY = 16;
+    public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
     public const int EMFILE = 24;
     public const int ENOTTY = 25;
+    public const int EPIPE = 32;
+    public const int ENAMETOOLONG = 36;
+    public const int EBADFD = 77;
+    public const int EADDRINUSE = 98;
+    public const int ECONNRESET = 104;
+    public const int ECONNREFUSED = 111;
 
     /// <summary>As errno(3) names it; the bare number for those we never meet.</summary>
     public static string ErrnoName(int errno) => errno switch
     {
-        1 => "EPERM",
+        EPERM => "EPERM",
         ENOENT => "ENOENT",
         EINTR => "EINTR",
         5 => "EIO",
@@ -28,14 +36,20 @@ internal static partial class LibC
         EACCES => "EACCES",
         14 => "EFAULT",
         EBUSY => "EBUSY",
-        17 => "EEXIST",
+        EEXIST => "EEXIST",
         ENODEV => "ENODEV",
         EINVAL => "EINVAL",
         23 => "ENFILE",
         EMFILE => "EMFILE",
         ENOTTY => "ENOTTY",
         28 => "ENOSPC",
+        EPIPE => "EPIPE",
+        ENAMETOOLONG => "ENAMETOOLONG",
         38 => "ENOSYS",
+        EBADFD => "EBADFD",
+        EADDRINUSE => "EADDRINUSE",
+        ECONNRESET => "ECONNRESET",
+        ECONNREFUSED => "ECONNREFUSED",
         _ => $"errno {errno}",
     };
 }

@@ -103,6 +103,25 @@ internal sealed unsafe class GuestBuffers
         return true;
     }
 
+    /// <summary>Moves the first <paramref name="count"/> bytes to the end of another list: a header that is written after its payload.</summary>
+    /// <returns>False, and nothing changed, when there are not so many or they have no room there.</returns>
+    public bool TryMoveTo(GuestBuffers head, uint count)
+    {
+        if (count > Length || count > uint.MaxValue - head.Length) return false;
+        var (left, moved) = (count, head.Count);
+        for (var i = 0; left > 0; i++)
+        {
+            if (moved == head._pieces.Length) return false;
+            var taken = (uint)Math.Min(_pieces[i].iov_len, left);
+            // SAFETY: the first `taken` bytes of a checked piece.
+            head._pieces[moved++] = new iovec { iov_base = _pieces[i].iov_base, iov_len = taken };
+            left -= taken;
+        }
+
+        (head.Count, head.Length) = (moved, head.Length + count);
+        return TrySkip(count);
+    }
+
     /// <summary>Keeps only the first <paramref name="length"/> bytes.</summary>
     public void Truncate(uint length)
     {
