@@ -168,6 +168,24 @@ internal sealed unsafe class GuestBuffers
         }
     }
 
+    /// <summary>As <see cref="ReadFrom(FileDescriptor)"/>, but no more than <paramref name="atMost"/> bytes.</summary>
+    public long ReadFrom(FileDescriptor stream, uint atMost)
+    {
+        if (atMost >= Length) return ReadFrom(stream);
+        var (last, before) = (0, 0u);
+        while (atMost - before > _pieces[last].iov_len) before += (uint)_pieces[last++].iov_len;
+        var whole = _pieces[last].iov_len;
+        _pieces[last].iov_len = atMost - before;
+        using var fd = stream.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is (the beginning of) a checked, writable range; the kernel copies during the call only.
+            var read = LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, last + 1));
+            _pieces[last].iov_len = whole;
+            return read;
+        }
+    }
+
     /// <summary>writev(2) from the guest into a socket or TAP device. Returns bytes written, or -errno.</summary>
     public long WriteTo(FileDescriptor stream)
     {
