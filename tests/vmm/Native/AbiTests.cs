@@ -23,6 +23,7 @@ public sealed class AbiTests
             typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
             typeof(statx), typeof(statx_timestamp),
+            typeof(sockaddr_un),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -58,18 +59,23 @@ public sealed class AbiTests
         #include <errno.h>
         #include <fcntl.h>
         #include <limits.h>
+        #include <poll.h>
+        #include <signal.h>
         #include <stddef.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/mman.h>
         #include <sys/random.h>
         #include <sys/stat.h>
+        #include <sys/socket.h>
         #include <sys/timerfd.h>
         #include <sys/uio.h>
+        #include <sys/un.h>
         #include <time.h>
         #include <linux/falloc.h>
         #include <linux/fs.h>
         #include <linux/kvm.h>
+        #include <linux/mman.h>
 
         """;
 
