@@ -5,6 +5,7 @@ internal static partial class LibC
     public const int ENOENT = 2;
     public const int ESRCH = 3;
     public const int EINTR = 4;
+    public const int EIO = 5;
     public const int EAGAIN = 11;
     public const int ENXIO = 6;
     public const int ENOMEM = 12;
@@ -15,6 +16,10 @@ internal static partial class LibC
     public const int EINVAL = 22;
     public const int EMFILE = 24;
     public const int ENOTTY = 25;
+    public const int ETXTBSY = 26;
+    public const int ENOSPC = 28;
+    public const int EROFS = 30;
+    public const int EOPNOTSUPP = 95;
 
     /// <summary>As errno(3) names it; the bare number for those we never meet.</summary>
     public static string ErrnoName(int errno) => errno switch
@@ -23,7 +28,7 @@ internal static partial class LibC
         ESRCH => "ESRCH",
         ENOENT => "ENOENT",
         EINTR => "EINTR",
-        5 => "EIO",
+        EIO => "EIO",
         ENXIO => "ENXIO",
         9 => "EBADF",
         EAGAIN => "EAGAIN",
@@ -38,8 +43,12 @@ internal static partial class LibC
         23 => "ENFILE",
         EMFILE => "EMFILE",
         ENOTTY => "ENOTTY",
-        28 => "ENOSPC",
+        ETXTBSY => "ETXTBSY",
+        ENOSPC => "ENOSPC",
+        EROFS => "EROFS",
         38 => "ENOSYS",
+        40 => "ELOOP",
+        EOPNOTSUPP => "EOPNOTSUPP",
         _ => $"errno {errno}",
     };
 }

@@ -14,6 +14,8 @@ internal static partial class LibC
     public const int MAP_HUGETLB = 0x40000;
     public const int MAP_HUGE_2MB = 21 << 26;
     public const int MADV_DONTDUMP = 16;
+    public const int MADV_DONTNEED = 4;
+    public const int MADV_REMOVE = 9;
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, long offset);
