@@ -3,6 +3,7 @@ namespace RunnerVm.Vmm.Native.Libc;
 internal static partial class LibC
 {
     public const int ENOENT = 2;
+    public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EIO = 5;
     public const int EAGAIN = 11;
@@ -24,6 +25,7 @@ internal static partial class LibC
     public static string ErrnoName(int errno) => errno switch
     {
         1 => "EPERM",
+        ESRCH => "ESRCH",
         ENOENT => "ENOENT",
         EINTR => "EINTR",
         EIO => "EIO",

@@ -10,6 +10,10 @@ internal static partial class LibC
     public const int MAP_SHARED = 1;
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
+    public const int MAP_NORESERVE = 0x4000;
+    public const int MAP_HUGETLB = 0x40000;
+    public const int MAP_HUGE_2MB = 21 << 26;
+    public const int MADV_DONTDUMP = 16;
     public const int MADV_DONTNEED = 4;
     public const int MADV_REMOVE = 9;
 

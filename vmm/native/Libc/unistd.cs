@@ -4,6 +4,8 @@ namespace RunnerVm.Vmm.Native.Libc;
 
 internal static partial class LibC
 {
+    public const int SEEK_END = 2;
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int close(int fd);
 
@@ -15,4 +17,13 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial nint write(int fd, void* buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial nint pread(int fd, void* buffer, nuint count, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial long lseek(int fd, long offset, int whence);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int isatty(int fd);
 }
