@@ -108,6 +108,85 @@ public sealed class HostileDriverTests : IDisposable
         Assert.True(driver.Problems.Count <= 1);
     }
 
+    /// <summary>
+    /// Each sector holds the header of the next request and a higher available index, and is read onto both: the ring is
+    /// never empty though no processor of the guest runs.
+    /// </summary>
+    [Fact]
+    public void A_ring_that_refills_itself_does_not_keep_the_loop_to_itself()
+    {
+        const int sectors = 400, size = 16;
+        var content = new byte[sectors * 512];
+        for (var sector = 0; sector < sectors; sector++)
+        {
+            BitConverter.TryWriteBytes(content.AsSpan((sector * 512) + 8), (ulong)(sector + 1));
+            BitConverter.TryWriteBytes(content.AsSpan((sector * 512) + 18), (ushort)Math.Min(sector + 2, sectors));
+        }
+
+        File.WriteAllBytes(_disk, content);
+        using var memory = new GuestMemory([new(new(0), MappedRegion.Anonymous(1 << 18))]);
+        using var driver = new VirtioDriver(Device("block", memory), memory);
+        driver.SetUp(queueSize: size);
+        driver.Pump();
+        var queue = driver.Queues[0];
+        var header = queue.AvailableRing.Value - 16; // over the last descriptor, which nobody uses
+        queue.WriteDescriptor(0, header, 16, flags: 1, next: 1);
+        queue.WriteDescriptor(1, header, 512, flags: 3, next: 2);
+        queue.WriteDescriptor(2, driver.Allocate(1).Value, 1, flags: 2, next: 0);
+        memory.Write(new(header), new byte[16]);
+        queue.MakeAvailable(0);
+        queue.Kick();
+        for (var turn = 1; turn <= sectors / size; turn++)
+        {
+            driver.Loop.RunOnce(0);
+            Assert.Equal(turn * size, ((BlockDevice)driver.Transport.Device).Counters.Reads);
+        }
+
+        driver.Pump();
+        Assert.Equal(sectors, ((BlockDevice)driver.Transport.Device).Counters.Reads);
+        Assert.Empty(driver.Problems);
+    }
+
+    [Theory]
+    [InlineData("block")]
+    [InlineData("entropy")]
+    [InlineData("balloon")]
+    public void Resets_from_a_vCPU_while_the_loop_serves_leave_a_device_that_works(string kind)
+    {
+        const int resets = 2000;
+        using var memory = new GuestMemory([new(new(0), MappedRegion.Anonymous(16 << 20))]);
+        using var driver = new VirtioDriver(Device(kind, memory), memory);
+        var buffer = driver.Reserve(64);
+        var served = 0;
+        Exception? problem = null;
+        var vcpu = new Thread(() =>
+        {
+            try
+            {
+                for (var i = 0; i < resets; i++)
+                {
+                    driver.SetUp(queueSize: 16);
+                    for (var request = 0; request < 16; request++) driver.Queues[0].Add(buffer);
+                    driver.Queues[0].Kick();
+                    for (var wait = i % 50 * 20; wait > 0 && driver.Queues[0].UsedIndex < 16; wait--) driver.ReadRegister(0x70);
+                    served += driver.Queues[0].UsedIndex;
+                }
+            }
+            catch (Exception e)
+            {
+                problem = e;
+            }
+        });
+        vcpu.Start();
+        while (!vcpu.Join(0)) driver.Loop.RunOnce(1);
+        Assert.Null(problem);
+        Assert.Empty(driver.Problems);
+        driver.SetUp(queueSize: 16);
+        driver.Queues[0].Request(buffer);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{resets} resets of {kind}, {served} requests served between them");
+        Assert.True(served > 0);
+    }
+
     private IVirtioDevice Device(string kind, GuestMemory memory) => kind switch
     {
         "block" => new BlockDevice(new() { DriveId = "d", IsRootDevice = false, PathOnHost = _disk }),
