@@ -22,7 +22,7 @@ public sealed class AbiTests
         {
             typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
-            typeof(sockaddr_un),
+            typeof(sockaddr_un), typeof(ifreq), typeof(statx), typeof(statx_timestamp),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -62,11 +62,17 @@ public sealed class AbiTests
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/mman.h>
+        #include <net/if.h>
+        #include <sys/random.h>
         #include <sys/socket.h>
+        #include <sys/stat.h>
         #include <sys/timerfd.h>
         #include <sys/uio.h>
         #include <sys/un.h>
         #include <time.h>
+        #include <linux/falloc.h>
+        #include <linux/fs.h>
+        #include <linux/if_tun.h>
         #include <linux/kvm.h>
 
         """;

@@ -4,7 +4,7 @@ using RunnerVm.Vmm.Native.Libc;
 namespace RunnerVm.Vmm.Native.Kvm;
 
 /// <summary>/dev/kvm (Documentation/virt/kvm/api.rst, system ioctls).</summary>
-internal sealed class KvmDevice : IDisposable
+internal sealed partial class KvmDevice : IDisposable
 {
     public const string Path = "/dev/kvm";
     private readonly FileDescriptor _fd;

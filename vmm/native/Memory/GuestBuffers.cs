@@ -8,9 +8,10 @@ namespace RunnerVm.Vmm.Native.Memory;
 /// run of bytes. Filled again for each request, so a device's hot path allocates nothing.
 /// </summary>
 /// <remarks>One thread at a time. What it holds is only good until the next <see cref="Clear"/>.</remarks>
-internal sealed unsafe class GuestBuffers
+internal sealed unsafe partial class GuestBuffers
 {
     private readonly iovec[] _pieces;
+    private readonly GuestAddress[] _addresses;
 
     /// <param name="capacity">Most pieces a request may have: 1 to 1024 (IOV_MAX).</param>
     public GuestBuffers(int capacity)
@@ -18,6 +19,7 @@ internal sealed unsafe class GuestBuffers
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(capacity, LibC.IOV_MAX);
         _pieces = GC.AllocateArray<iovec>(capacity, pinned: true);
+        _addresses = new GuestAddress[capacity];
     }
 
     /// <summary>In bytes; never above <see cref="uint.MaxValue"/> (virtio 1.2, 2.7.4.2: a chain of at most 2^32 bytes).</summary>
@@ -28,12 +30,17 @@ internal sealed unsafe class GuestBuffers
 
     public void Clear() => (Length, Count) = (0, 0);
 
+    /// <summary>Where in the guest's memory a piece lies, below <see cref="Count"/>.</summary>
+    public (GuestAddress Address, uint Length) this[int piece] =>
+        piece < Count ? (_addresses[piece], (uint)_pieces[piece].iov_len) : throw new ArgumentOutOfRangeException(nameof(piece));
+
     /// <summary>Appends a range; false when there are too many or they are together longer than 2^32 - 1 bytes.</summary>
     /// <exception cref="GuestMemoryException">Not the guest's memory.</exception>
     public bool TryAdd(GuestMemory memory, GuestAddress address, uint length)
     {
         if (Count == _pieces.Length || length > uint.MaxValue - Length) return false;
         // SAFETY: Resolve checked the range; the mapping outlives every device, and so this list.
+        _addresses[Count] = address;
         _pieces[Count++] = new iovec { iov_base = memory.Resolve(address, length), iov_len = length };
         Length += length;
         return true;
@@ -97,6 +104,7 @@ internal sealed unsafe class GuestBuffers
             var taken = (uint)Math.Min(piece.iov_len, count);
             piece.iov_base = (byte*)piece.iov_base + taken;
             piece.iov_len -= taken;
+            _addresses[i] += taken;
             count -= taken;
         }
 

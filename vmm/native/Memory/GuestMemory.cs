@@ -9,7 +9,7 @@ namespace RunnerVm.Vmm.Native.Memory;
 /// <remarks>
 /// Owns its mappings. They live as long as this object, which must outlive the virtual machine and every device.
 /// </remarks>
-internal sealed class GuestMemory : IDisposable
+internal sealed partial class GuestMemory : IDisposable
 {
     private readonly GuestRegion[] _regions;
 

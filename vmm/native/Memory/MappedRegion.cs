@@ -35,6 +35,25 @@ internal sealed class MappedRegion : SafeHandle
         return Map(length, LibC.MAP_SHARED, fd.Fd, $"map {what}");
     }
 
+    /// <summary>
+    /// A guest's memory: zeroed, private, taken from the host page by page as it is touched, and in no core dump.
+    /// </summary>
+    /// <param name="hugePages">2 MiB pages of the host's reserved pool, all of them reserved at once.</param>
+    public static MappedRegion OfGuest(nuint length, bool hugePages)
+    {
+        // Nothing is reserved for 4 KiB pages: machines may promise more than the host has. Huge pages must be, since
+        // a page missing later would be a SIGBUS.
+        var kind = hugePages ? LibC.MAP_HUGETLB | LibC.MAP_HUGE_2MB : LibC.MAP_NORESERVE;
+        var region = Map(length, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | kind, -1, $"map {length} bytes of memory for the guest", errno => errno switch
+        {
+            LibC.ENOMEM when hugePages => $"The host has not that many free 2 MiB pages; reserve them: echo {length >> 21} > /proc/sys/vm/nr_hugepages.",
+            LibC.ENOMEM => "Ask for less memory.",
+            _ => null,
+        });
+        _ = LibC.madvise(region.handle, length, LibC.MADV_DONTDUMP);
+        return region;
+    }
+
     public unsafe void Write(nuint offset, ReadOnlySpan<byte> bytes)
     {
         Check(offset, (nuint)bytes.Length);
@@ -54,6 +73,14 @@ internal sealed class MappedRegion : SafeHandle
         return value;
     }
 
+    /// <summary>The range itself, for memory that nobody else changes meanwhile; not to be kept beyond this object's life.</summary>
+    internal unsafe Span<byte> Slice(nuint offset, int length)
+    {
+        Check(offset, (nuint)length);
+        // SAFETY: the range was checked and is mapped until this object is disposed.
+        return new((byte*)handle + offset, length);
+    }
+
     /// <summary>From writable to executable, never both.</summary>
     public void MakeExecutable()
     {
@@ -63,10 +90,12 @@ internal sealed class MappedRegion : SafeHandle
 
     protected override bool ReleaseHandle() => LibC.munmap(handle, Length) == 0;
 
-    private static MappedRegion Map(nuint length, int flags, int fd, string attempt)
+    private static MappedRegion Map(nuint length, int flags, int fd, string attempt, Func<int, string?>? fix = null)
     {
         var address = LibC.mmap(0, length, LibC.PROT_READ | LibC.PROT_WRITE, flags, fd, 0);
-        return address == MapFailed ? throw LinuxException.Last(attempt) : new(address, length);
+        if (address != MapFailed) return new(address, length);
+        var errno = Marshal.GetLastPInvokeError();
+        throw new LinuxException(attempt, errno, fix?.Invoke(errno));
     }
 
     private void Check(nuint offset, nuint count)

@@ -1,0 +1,32 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace RunnerVm.Vmm.Native.Libc;
+
+internal static partial class LibC
+{
+    public const int SIG_BLOCK = 0;
+
+    /// <summary>Returns the error's number itself.</summary>
+    [LibraryImport("libc")]
+    public static unsafe partial int pthread_sigmask(int how, sigset_t* set, sigset_t* old);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int sigtimedwait(sigset_t* set, void* info, timespec* timeout);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int tgkill(int process, int thread, int signal);
+
+    [LibraryImport("libc")]
+    public static partial int gettid();
+
+    [LibraryImport("libc")]
+    public static partial int getpid();
+}
+
+/// <summary>The C library's 1024 signals; the kernel knows the first 64.</summary>
+[InlineArray(16)]
+internal struct sigset_t
+{
+    private ulong _element;
+}
