@@ -22,7 +22,11 @@ public sealed class AbiTests
         {
             typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
-            typeof(sockaddr_un), typeof(ifreq), typeof(statx), typeof(statx_timestamp),
+            typeof(kvm_pit_config), typeof(kvm_irqfd), typeof(kvm_ioeventfd), typeof(kvm_clock_data), typeof(kvm_cpuid_entry2),
+            typeof(kvm_cpuid2), typeof(kvm_msr_entry), typeof(kvm_msrs), typeof(kvm_mp_state), typeof(kvm_lapic_state), typeof(kvm_fpu),
+            typeof(pollfd),
+            typeof(statx), typeof(statx_timestamp),
+            typeof(sockaddr_un), typeof(ifreq),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -30,6 +34,13 @@ public sealed class AbiTests
         }
 
         AppendOffsets(source, typeof(kvm_run)); // Only its head: the union that follows is read by offset.
+        AppendExit(source, typeof(kvm_run_io), "io");
+        AppendExit(source, typeof(kvm_run_mmio), "mmio");
+        AppendExit(source, typeof(kvm_run_fail_entry), "fail_entry");
+        AppendExit(source, typeof(kvm_run_internal), "internal");
+        AppendExit(source, typeof(kvm_run_system_event), "system_event");
+        source.AppendLine("_Static_assert(sizeof(sigset_t) == 128, \"sigset_t\");");
+        source.AppendLine("_Static_assert(offsetof(struct kvm_signal_mask, sigset) == 4, \"kvm_signal_mask\");");
         await CompileAsync(source.ToString());
     }
 
@@ -58,24 +69,38 @@ public sealed class AbiTests
         #include <errno.h>
         #include <fcntl.h>
         #include <limits.h>
+        #include <poll.h>
+        #include <signal.h>
         #include <stddef.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/mman.h>
         #include <net/if.h>
         #include <sys/random.h>
-        #include <sys/socket.h>
         #include <sys/stat.h>
+        #include <sys/socket.h>
         #include <sys/timerfd.h>
         #include <sys/uio.h>
         #include <sys/un.h>
         #include <time.h>
+        #include <unistd.h>
         #include <linux/falloc.h>
         #include <linux/fs.h>
         #include <linux/if_tun.h>
         #include <linux/kvm.h>
+        #include <linux/mman.h>
 
         """;
+
+    /// <summary>A member of struct kvm_run's union, at 32.</summary>
+    private static void AppendExit(StringBuilder source, Type type, string member)
+    {
+        foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Instance))
+        {
+            var offset = 32 + Marshal.OffsetOf(type, field.Name);
+            source.AppendLine($"_Static_assert(offsetof(struct kvm_run, {member}.{field.Name}) == {offset}, \"{member}.{field.Name}\");");
+        }
+    }
 
     private static void AppendOffsets(StringBuilder source, Type type)
     {

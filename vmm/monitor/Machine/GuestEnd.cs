@@ -14,5 +14,7 @@ internal sealed record GuestEnd(int ExitCode, string Sentence)
     /// <summary>A driver in the guest broke a device beyond repair.</summary>
     public const int DeviceBroken = 3;
 
+    public static GuestEnd Off { get; } = new(Clean, "The guest switched the machine off.");
+
     public static GuestEnd Reset(string by) => new(Clean, $"The guest reset the machine ({by}).");
 }

@@ -1,16 +1,20 @@
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
 
 namespace RunnerVm.Vmm.Monitor.Machine;
 
 /// <summary>A machine that was built: its vCPUs and what they touch. Everything on the event loop unless said otherwise.</summary>
-internal sealed partial class MicroVm : IRunningMachine
+internal sealed class MicroVm : IRunningMachine
 {
     private readonly MicroVmParts _parts;
     private readonly IReadOnlyList<Vcpu> _vcpus;
-    private bool _over;
 
-    internal MicroVm(MicroVmParts parts, IReadOnlyList<Vcpu> vcpus) => (_parts, _vcpus) = (parts, vcpus);
+    internal MicroVm(MicroVmParts parts, IReadOnlyList<Vcpu> vcpus)
+    {
+        (_parts, _vcpus) = (parts, vcpus);
+        parts.Stop = Pause;
+    }
 
     public bool Paused { get; private set; } = true;
 
@@ -36,15 +40,28 @@ internal sealed partial class MicroVm : IRunningMachine
             throw new VmmFaultException("The guest has not taken the keys typed before. Its kernel needs an i8042 keyboard driver; wait, or end the machine.");
     }
 
-    public void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfiguration? limiter) => throw new NotImplementedException();
+    public void UpdateDrive(string driveId, string? pathOnHost, RateLimiterConfiguration? limiter)
+    {
+        var (transport, device) = _parts.Virtio.Drive(driveId);
+        transport.WithDevice(() => device.Update(pathOnHost, limiter));
+    }
 
-    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit) => throw new NotImplementedException();
+    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit) =>
+        throw new VmmFaultException($"There is no network interface {ifaceId}.");
 
-    public void UpdateBalloon(int amountMib) => throw new NotImplementedException();
+    public void UpdateBalloon(int amountMib) => WithBalloon(balloon =>
+    {
+        balloon.Update(amountMib);
+        return true;
+    });
 
-    public void UpdateBalloonStatisticsInterval(int seconds) => throw new NotImplementedException();
+    public void UpdateBalloonStatisticsInterval(int seconds) => WithBalloon(balloon =>
+    {
+        balloon.UpdateStatisticsInterval(seconds);
+        return true;
+    });
 
-    public BalloonStatistics ReadBalloonStatistics() => throw new NotImplementedException();
+    public BalloonStatistics ReadBalloonStatistics() => WithBalloon(static balloon => balloon.ReadStatistics());
 
     /// <summary>Stops the vCPUs first: nothing they may touch goes before them.</summary>
     public void Dispose()
@@ -53,13 +70,9 @@ internal sealed partial class MicroVm : IRunningMachine
         _parts.Dispose();
     }
 
-    /// <summary>Any thread: the first end is the end.</summary>
-    internal void OnEnd(GuestEnd end) => _parts.Loop.Post(() =>
+    private T WithBalloon<T>(Func<BalloonDevice, T> action)
     {
-        if (_over) return;
-        _over = true;
-        Pause();
-        _parts.Console.Flush();
-        _parts.Ended(end);
-    });
+        var (transport, device) = _parts.Virtio.Balloon ?? throw new VmmFaultException("There is no balloon. PUT /balloon before the start.");
+        return transport.WithDevice(() => action(device));
+    }
 }

@@ -1,8 +1,11 @@
 using RunnerVm.Vmm.Monitor.Boot;
+using RunnerVm.Vmm.Monitor.Boot.Acpi;
 using RunnerVm.Vmm.Monitor.Bus;
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Legacy;
+using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Machine.Cpu;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Kvm;
@@ -16,6 +19,12 @@ namespace RunnerVm.Vmm.Monitor.Machine;
 /// <param name="ended">Called once, on the loop, when the guest is over.</param>
 internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 {
+    private static readonly int[] NeededCapabilities =
+    [
+        KvmApi.KVM_CAP_IRQCHIP, KvmApi.KVM_CAP_USER_MEMORY, KvmApi.KVM_CAP_SET_TSS_ADDR, KvmApi.KVM_CAP_EXT_CPUID, KvmApi.KVM_CAP_MP_STATE,
+        KvmApi.KVM_CAP_IRQFD, KvmApi.KVM_CAP_PIT2, KvmApi.KVM_CAP_IOEVENTFD, KvmApi.KVM_CAP_IMMEDIATE_EXIT,
+    ];
+
     /// <summary>A time stamp of <see cref="System.Diagnostics.Stopwatch"/>, when a boot timer is wanted (--boot-timer).</summary>
     public long? BootTimerStart { get; init; }
 
@@ -24,6 +33,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
+
+    /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
+    public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
 
     /// <summary>Ready to run and paused: <see cref="MicroVm.Resume"/> starts it. On the loop, or before it runs.</summary>
     /// <exception cref="VmmFaultException">Something named in the configuration is not right; nothing is left behind.</exception>
@@ -48,35 +60,70 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     {
         var source = resources.BootSource
             ?? throw new VmmFaultException("There is no kernel to boot. PUT /boot-source with kernel_image_path first.");
+        var template = new CpuTemplate(resources.Cpu);
+        using var kvm = OpenKvm(template);
         var memory = parts.Own(AllocateMemory(resources.Machine));
         var kernel = Boot.Kernel.Load(source.KernelImagePath, memory);
         var initrd = source.InitrdPath is { } path ? Initrd.Load(path, memory, kernel) : null;
 
-        using var kvm = KvmDevice.Open();
         var vm = parts.Own(CreateVm(kvm, memory, resources.Machine));
-        MicroVm? machine = null;
-        void OnEnd(GuestEnd end) => machine!.OnEnd(end);
+        var legacy = AddLegacy(resources, parts, vm).ToList();
+        parts.Virtio = parts.Own(new VirtioDevices());
+        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message))));
 
-        var slots = VirtioSlot.For(0);
-        var ports = new IoBus(AddLegacy(resources, parts, vm, () => OnEnd(GuestEnd.Reset("i8042 reset line"))));
-        var mmio = new IoBus(AddMmio());
+        var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
+        WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
+        CreateVcpus(kvm, vm, template, resources.Machine, new(legacy), new([.. parts.Virtio.Ranges, .. AddBootTimer()]), parts, vcpus);
+        BootRegisters.Set(vcpus[0].Kvm, memory, kernel);
 
-        CommandLine.Write(memory, CommandLine.Compose(source, resources.Drives, slots), kernel);
-        ZeroPage.Write(memory, kernel, initrd);
-        if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
-
-        var cpuid = kvm.SupportedCpuid();
-        for (var i = 0; i < resources.Machine.VcpuCount; i++)
-        {
-            var vcpu = vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, OnEnd));
-            vcpu.SetCpuid(cpuid);
-            if (i == 0) BootRegisters.Set(vcpu, memory, kernel);
-        }
-
-        machine = new(parts, vcpus);
+        var machine = new MicroVm(parts, vcpus);
         foreach (var vcpu in vcpus) vcpu.Start();
         return machine;
+    }
+
+    private static KvmDevice OpenKvm(CpuTemplate template)
+    {
+        var kvm = KvmDevice.Open();
+        try
+        {
+            foreach (var capability in template.Required(NeededCapabilities))
+            {
+                if (kvm.CheckExtension(capability) == 0)
+                    throw new VmmFaultException($"kvm_capabilities: this host's KVM does not have capability {capability}. Use a kernel that has it.");
+            }
+
+            return kvm;
+        }
+        catch
+        {
+            kvm.Dispose();
+            throw;
+        }
+    }
+
+    private static void WriteBootData(GuestMemory memory, Boot.Kernel kernel, Initrd? initrd, string line, int vcpus, IReadOnlyList<VirtioSlot> slots)
+    {
+        CommandLine.Write(memory, line, kernel);
+        AcpiTables.Write(memory, vcpus, slots);
+        if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
+        else ZeroPage.Write(memory, kernel, initrd);
+    }
+
+    private static void CreateVcpus(
+        KvmDevice kvm, KvmVm vm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
+    {
+        var topology = new CpuTopology(machine.VcpuCount, machine.Smt);
+        var cpuid = new GuestCpuid(kvm.SupportedCpuid(), topology, kvm.CheckExtension(KvmApi.KVM_CAP_TSC_DEADLINE_TIMER) > 0).Common;
+        template.Apply(cpuid);
+        for (var i = 0; i < machine.VcpuCount; i++)
+        {
+            var vcpu = vm.CreateVcpu((uint)i);
+            vcpus.Add(new(i, vcpu, ports, mmio, parts.End));
+            vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
+            GuestMsrs.Set(vcpu);
+            template.Apply(vcpu);
+            LocalApicPins.Set(vcpu);
+        }
     }
 
     private static GuestMemory AllocateMemory(MachineConfiguration machine)
@@ -111,7 +158,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         }
     }
 
-    private IEnumerable<BusRange> AddLegacy(VmResources resources, MicroVmParts parts, KvmVm vm, Action reset)
+    private IEnumerable<BusRange> AddLegacy(VmResources resources, MicroVmParts parts, KvmVm vm)
     {
         var serialInterrupt = parts.Own(new EventFd());
         vm.ConnectInterrupt(serialInterrupt, MemoryLayout.SerialGsi);
@@ -119,12 +166,13 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         vm.ConnectInterrupt(keyboardInterrupt, MemoryLayout.KeyboardGsi);
 
         parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop));
-        parts.Keyboard = new I8042(keyboardInterrupt, reset);
+        parts.Keyboard = new I8042(keyboardInterrupt, () => parts.End(GuestEnd.Reset("i8042 reset line")));
         yield return new(SerialPort.Port, SerialPort.Ports, new SerialPort(parts.Console, serialInterrupt));
         yield return new(I8042.Port, I8042.Ports, parts.Keyboard);
+        yield return new(AcpiSleep.Port, AcpiSleep.Ports, new AcpiSleep(() => parts.End(GuestEnd.Off)));
     }
 
-    private IEnumerable<BusRange> AddMmio()
+    private IEnumerable<BusRange> AddBootTimer()
     {
         if (BootTimerStart is { } start && Booted is { } booted)
             yield return new(MemoryLayout.BootTimer, BootTimer.Length, new BootTimer(start, booted));

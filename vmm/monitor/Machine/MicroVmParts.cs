@@ -8,13 +8,26 @@ internal sealed class MicroVmParts(EventLoop loop, Action<GuestEnd> ended) : IDi
 {
     private readonly Stack<IDisposable> _owned = new();
 
-    public EventLoop Loop => loop;
-
-    public Action<GuestEnd> Ended => ended;
+    private bool _over;
 
     public SerialOutput Console { get; set; } = null!;
 
     public I8042 Keyboard { get; set; } = null!;
+
+    public VirtioDevices Virtio { get; set; } = null!;
+
+    /// <summary>Called on the loop before the end is told: the guest must not go on.</summary>
+    public Action? Stop { get; set; }
+
+    /// <summary>Any thread. The first end is the end; it is told on the loop.</summary>
+    public void End(GuestEnd end) => loop.Post(() =>
+    {
+        if (_over) return;
+        _over = true;
+        Stop?.Invoke();
+        Console.Flush();
+        ended(end);
+    });
 
     public T Own<T>(T part)
         where T : IDisposable
@@ -25,6 +38,7 @@ internal sealed class MicroVmParts(EventLoop loop, Action<GuestEnd> ended) : IDi
 
     public void Dispose()
     {
+        _over = true; // An end that is still on its way to the loop finds nobody.
         while (_owned.TryPop(out var part)) part.Dispose();
     }
 }

@@ -56,7 +56,7 @@ internal sealed partial class Vcpu
 
     private GuestEnd SystemEvent() => _kvm.SystemEvent.type switch
     {
-        KvmApi.KVM_SYSTEM_EVENT_SHUTDOWN => new(GuestEnd.Clean, "The guest switched the machine off."),
+        KvmApi.KVM_SYSTEM_EVENT_SHUTDOWN => GuestEnd.Off,
         KvmApi.KVM_SYSTEM_EVENT_RESET => GuestEnd.Reset("by a system event"),
         var type => Failed($"system event {type}"),
     };

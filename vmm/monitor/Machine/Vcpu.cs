@@ -41,6 +41,9 @@ internal sealed partial class Vcpu : IDisposable
 
     public int Index { get; }
 
+    /// <summary>For its first registers, before <see cref="Start"/>.</summary>
+    public KvmVcpu Kvm => _kvm;
+
     /// <summary>Exits to us so far, for figures.</summary>
     public long Exits { get; private set; }
 

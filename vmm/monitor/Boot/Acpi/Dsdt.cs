@@ -32,6 +32,7 @@ internal static class Dsdt
             });
             for (var i = 0; i < devices.Count; i++) AddVirtio(bus, (uint)i, devices[i]);
         });
+        aml.Package(@"\_S5_", AcpiSleep.SoftOff, 0, 0, 0);
         return AcpiTable.Make("DSDT", 2, aml.ToArray());
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RunnerVm.Vmm.Monitor.Devices.Legacy;
 
 namespace RunnerVm.Vmm.Monitor.Boot.Acpi;
 
@@ -14,6 +15,8 @@ internal static class Fadt
     private const int ResetValue = 128;
     private const int MinorVersion = 131;
     private const int XDsdt = 140;
+    private const int SleepControl = 244;
+    private const int SleepStatus = 256;
     private const int HypervisorVendor = 268;
 
     private const ushort KeyboardController = 1 << 1;
@@ -36,13 +39,21 @@ internal static class Fadt
         BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(Flags), HardwareReduced | HasResetRegister | PowerButtonIsDevice | SleepButtonIsDevice);
 
         // The keyboard controller's reset line once more: `reboot=a`, and what a kernel tries first when told nothing.
-        ReadOnlySpan<byte> register = [PortSpace, 8, 0, ByteAccess, 0x64];
-        register.CopyTo(table.AsSpan(ResetRegister));
+        Register(ResetRegister, 0x64);
         table[ResetValue] = 0xfe;
         table[MinorVersion] = 5;
         BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(XDsdt), dsdt);
+        Register(SleepControl, AcpiSleep.Port);
+        Register(SleepStatus, AcpiSleep.Port + 1);
         "RUNNERVM"u8.CopyTo(table.AsSpan(HypervisorVendor));
         return AcpiTable.Make("FACP", 6, table.AsSpan(AcpiTable.HeaderBytes));
+
+        // A generic address (5.2.3.2): eight bits at a port.
+        void Register(int offset, ushort port)
+        {
+            (table[offset], table[offset + 1], table[offset + 3]) = (PortSpace, 8, ByteAccess);
+            BinaryPrimitives.WriteUInt64LittleEndian(table.AsSpan(offset + 4), port);
+        }
 
         void Word(int offset, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(table.AsSpan(offset), value);
     }

@@ -20,6 +20,9 @@ internal sealed class GuestCpuid
     // Leaf 1, EDX.
     private const uint HyperThreading = 1 << 28;
 
+    // Leaf 6, EAX.
+    private const uint AlwaysRunningTimer = 1 << 2;
+
     // Leaf 0x8000_0001, ECX.
     private const uint CompatibleLegacyThreads = 1 << 1;
 
@@ -66,8 +69,8 @@ internal sealed class GuestCpuid
         return own;
     }
 
-    /// <summary>Thermal sensors, performance counters, cache allocation, trace, serial number: nothing a guest is given.</summary>
-    private static bool SpeaksOfHost(uint leaf) => leaf is 3 or 5 or 6 or 9 or 0xa or 0xf or 0x10 or 0x12 or 0x14 or 0x17 or 0x18 or 0x1a or 0x1b or 0x1c
+    /// <summary>Serial number, performance counters, cache allocation, trace: nothing a guest is given.</summary>
+    private static bool SpeaksOfHost(uint leaf) => leaf is 3 or 5 or 9 or 0xa or 0xf or 0x10 or 0x12 or 0x14 or 0x17 or 0x18 or 0x1a or 0x1b or 0x1c
         or 0xb or 0x1f // Made anew.
         or 0x8000_001b or 0x8000_001f or 0x8000_0020 or 0x8000_0022;
 
@@ -83,6 +86,10 @@ internal sealed class GuestCpuid
                 break;
             case 4 when !_amd:
                 entry.eax = ShareCaches(entry.eax, CoresOfPackage << 26);
+                break;
+            case 6:
+                // Of the power leaf a guest needs to know one thing: its local APIC's timer never stops.
+                (entry.eax, entry.ebx, entry.ecx, entry.edx) = (entry.eax & AlwaysRunningTimer, 0, 0, 0);
                 break;
             case HypervisorLeaves:
                 entry.eax = KvmFeatures;
@@ -109,7 +116,7 @@ internal sealed class GuestCpuid
         return entry;
     }
 
-    private uint CoresOfPackage => (1u << (_topology.PackageBits - (_topology.Vcpus > 1 ? _topology.ThreadBits : 0))) - 1;
+    private uint CoresOfPackage => (1u << (_topology.PackageBits - _topology.ThreadBits)) - 1;
 
     /// <summary>Bits 25 to 14: one less than the threads that share the cache. The first two levels are a core's, the third is the package's.</summary>
     private uint ShareCaches(uint eax, uint cores)
@@ -138,7 +145,7 @@ internal sealed class GuestCpuid
     {
         function = leaf,
         index = index,
-        flags = KvmApi.KVM_CPUID_FLAG_SIGNIFICANT_INDEX,
+        flags = KvmApi.KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
         eax = (uint)shift,
         ebx = (uint)count,
         ecx = index | (type << 8),

@@ -1,0 +1,88 @@
+using RunnerVm.Vmm.Monitor.Bus;
+using RunnerVm.Vmm.Monitor.Configuration;
+using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Block;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
+using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Kvm;
+using RunnerVm.Vmm.Native.Memory;
+
+namespace RunnerVm.Vmm.Monitor.Machine;
+
+/// <summary>The machine's virtio devices, each behind its transport, and the names by which they are asked for later.</summary>
+internal sealed class VirtioDevices : IDisposable
+{
+    private readonly List<MmioTransport> _transports = [];
+    private readonly List<EventFd> _interrupts = [];
+    private readonly Dictionary<string, (MmioTransport Transport, BlockDevice Device)> _drives = [];
+
+    public IReadOnlyList<VirtioSlot> Slots { get; private set; } = [];
+
+    public IEnumerable<BusRange> Ranges => _transports.Select((transport, i) => new BusRange(Slots[i].Address, MmioTransport.RegionSize, transport));
+
+    public (MmioTransport Transport, BalloonDevice Device)? Balloon { get; private set; }
+
+    /// <exception cref="VmmFaultException">There is none of that name.</exception>
+    public (MmioTransport Transport, BlockDevice Device) Drive(string id) => _drives.TryGetValue(id, out var found)
+        ? found
+        : throw new VmmFaultException($"There is no drive {id}. The machine's drives: {Names(_drives.Keys)}.");
+
+    /// <summary>
+    /// Makes the devices, in Firecracker's order, and connects registers and interrupts to KVM. What was made before a failure
+    /// goes with this object.
+    /// </summary>
+    /// <exception cref="VmmFaultException">A device's host side is not right, or there are too many.</exception>
+    public void Add(VmResources resources, IEnumerable<Func<GuestMemory, IVirtioDevice>> others, VirtioWiring wiring)
+    {
+        if (resources.Balloon is { } balloon)
+        {
+            var device = new BalloonDevice(balloon, wiring.Memory);
+            Balloon = (Connect(device, wiring), device);
+        }
+
+        foreach (var drive in resources.Drives)
+        {
+            var device = new BlockDevice(drive);
+            _drives.Add(drive.DriveId, (Connect(device, wiring), device));
+        }
+
+        if (resources.Vsock is { } vsock) Connect(new VsockDevice(vsock), wiring);
+        if (resources.Entropy is { } entropy) Connect(new RngDevice(entropy), wiring);
+        foreach (var make in others) Connect(make(wiring.Memory), wiring);
+    }
+
+    /// <summary>A device's own end may still need its interrupt; no vCPU may run any more.</summary>
+    public void Dispose()
+    {
+        foreach (var transport in _transports) transport.Dispose();
+        foreach (var interrupt in _interrupts) interrupt.Dispose();
+    }
+
+    private MmioTransport Connect(IVirtioDevice device, VirtioWiring wiring)
+    {
+        if (_transports.Count == VirtioSlot.Most)
+        {
+            device.Dispose();
+            throw new VmmFaultException($"A machine has at most {VirtioSlot.Most} devices, one interrupt line each. Take some out.");
+        }
+
+        var slot = VirtioSlot.Number(_transports.Count);
+        var interrupt = new EventFd();
+        _interrupts.Add(interrupt);
+        var transport = new MmioTransport(device, wiring.Memory, wiring.Loop, interrupt, wiring.Broken);
+        _transports.Add(transport);
+        Slots = [.. Slots, slot];
+        wiring.Vm.ConnectInterrupt(interrupt, slot.Gsi);
+        for (var queue = 0; queue < transport.QueueEvents.Count; queue++)
+            wiring.Vm.ConnectMmioWrite(transport.QueueEvents[queue], slot.Address + MmioTransport.NotifyOffset, (uint)queue);
+        return transport;
+    }
+
+    private static string Names(IEnumerable<string> names) => string.Join(", ", names.DefaultIfEmpty("none"));
+}
+
+/// <summary>What connects devices to the machine.</summary>
+internal sealed record VirtioWiring(KvmVm Vm, GuestMemory Memory, EventLoop Loop, Action<BrokenDeviceException> Broken);
