@@ -72,6 +72,17 @@ internal sealed class TapDevice : IDisposable
         if (LibC.ioctl(fd.Fd, LibC.TUNSETOFFLOAD, (nuint)offloads) != 0) throw LinuxException.Last($"set the offloads of TAP device '{Name}'");
     }
 
+    /// <summary>A frame behind its header; what has no room is lost. Bytes read, or -errno.</summary>
+    public unsafe long Read(Span<byte> into)
+    {
+        using var fd = Descriptor.Borrow();
+        fixed (byte* buffer = into)
+        {
+            // SAFETY: the span is pinned for the call, which writes at most as many bytes.
+            return LibC.ResultOrErrno(LibC.read(fd.Fd, buffer, (nuint)into.Length));
+        }
+    }
+
     public void Dispose() => Descriptor.Dispose();
 
     private static string? OpenAdvice(int errno) => errno switch

@@ -11,9 +11,6 @@ internal sealed partial class NetDevice
     /// <summary>Where struct virtio_net_hdr_v1 says over how many buffers a frame goes.</summary>
     private const uint BufferCountOffset = 10;
 
-    /// <summary>A responder's frames; they never leave the machine, so the usual size does.</summary>
-    private readonly byte[] _answer = new byte[TapDevice.HeaderBytes + 1514];
-
     private readonly GuestBuffers _room = new(MostPieces);
     private readonly (ushort Head, uint Length)[] _buffers = new (ushort, uint)[QueueSize];
     private int _bufferCount;
@@ -26,7 +23,10 @@ internal sealed partial class NetDevice
 
     private long? _armed;
 
-    private int _answerLength;
+    /// <summary>A frame that could not go straight into the guest's buffers, behind its header; made when the first one comes.</summary>
+    private byte[]? _aside;
+
+    private int _asideLength;
 
     private void ServeReceive()
     {
@@ -43,14 +43,20 @@ internal sealed partial class NetDevice
     private bool TryReceive(Virtqueue queue)
     {
         if (_held > 0) return TryPay(queue, _held);
-        if (_answerLength > 0 || TryTakeAnswer()) return TryAnswer(queue);
-        if (!_readable || !TryGather(queue, _longest)) return false;
+        if (_asideLength > 0 || TryTakeAnswer()) return TryGiveAside(queue);
+        if (!_readable) return false;
+        if (!TryGather(queue, _longest, out var some)) return some && TryReadAside() && TryGiveAside(queue);
         var read = _room.ReadFrom(_tap.Descriptor);
         if (read > 0) return TryPay(queue, (uint)read);
         PutBack(queue, 0);
-        _readable = false;
-        if (read != -LibC.EAGAIN) Counters.ReadFailures++;
+        NothingRead(read);
         return false;
+    }
+
+    private void NothingRead(long result)
+    {
+        _readable = false;
+        if (result != -LibC.EAGAIN) Counters.ReadFailures++;
     }
 
     /// <summary>How long a frame is shows when it was read, so it waits for its tokens where it lies.</summary>
@@ -72,24 +78,42 @@ internal sealed partial class NetDevice
 
     private bool TryTakeAnswer()
     {
-        if (_responder is null || !_responder.TryTake(_answer.AsSpan(TapDevice.HeaderBytes), out var length)) return false;
-        _answerLength = TapDevice.HeaderBytes + length; // Behind a header of zeros: nothing was left undone.
+        if (_responder is null) return false;
+        _aside ??= new byte[LongestFrame];
+        if (!_responder.TryTake(_aside.AsSpan(TapDevice.HeaderBytes), out var length)) return false;
+        _aside.AsSpan(0, TapDevice.HeaderBytes).Clear(); // Nothing was left undone.
+        _asideLength = TapDevice.HeaderBytes + length;
         return true;
     }
 
-    private bool TryAnswer(Virtqueue queue)
+    /// <summary>
+    /// The guest has some buffers, and fewer than the longest frame needs: the next one may fit all the same, and its length
+    /// shows when it was read. Truncated it would be lost.
+    /// </summary>
+    private bool TryReadAside()
     {
-        if (!TryGather(queue, (uint)_answerLength)) return false;
-        _room.CopyFrom(0, _answer.AsSpan(0, _answerLength));
-        Give(queue, (uint)_answerLength);
-        _answerLength = 0;
-        return true;
+        _aside ??= new byte[LongestFrame];
+        var read = _tap.Read(_aside);
+        if (read > 0) _asideLength = (int)read;
+        else NothingRead(read);
+        return read > 0;
+    }
+
+    private bool TryGiveAside(Virtqueue queue)
+    {
+        if (!TryGather(queue, (uint)_asideLength, out _)) return false;
+        var length = (uint)_asideLength;
+        _room.CopyFrom(0, _aside.AsSpan(0, _asideLength));
+        _asideLength = 0;
+        return TryPay(queue, length);
     }
 
     /// <summary>Takes buffers for <paramref name="need"/> bytes from the queue: one, unless the driver lets a frame go over several (5.1.6.3.2).</summary>
+    /// <param name="some">Whether there were any.</param>
     /// <returns>False when there are not enough; then the driver will notify of more, and none was taken.</returns>
-    private bool TryGather(Virtqueue queue, uint need)
+    private bool TryGather(Virtqueue queue, uint need, out bool some)
     {
+        some = true;
         _room.Clear();
         _bufferCount = 0;
         while (_bufferCount < _buffers.Length && queue.TryPop(_chain))
@@ -118,8 +142,9 @@ internal sealed partial class NetDevice
             if (!_merges || _room.Length >= need) return true;
         }
 
+        some = _bufferCount > 0;
+        if (!some) Counters.NoBuffers++;
         PutBack(queue, 0);
-        Counters.NoBuffers++;
         return false;
     }
 

@@ -122,7 +122,7 @@ internal sealed partial class NetDevice : IVirtioDevice
         _transmitLimiter.Forget();
         _timer.Disarm();
         _responder?.Reset();
-        (_activation, _readable, _held, _answerLength, _armed) = (null, false, 0, 0, null);
+        (_activation, _readable, _held, _asideLength, _armed) = (null, false, 0, 0, null);
     }
 
     public void Dispose()
