@@ -1,7 +1,9 @@
 using System.Text;
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Machine;
+using RunnerVm.Vmm.Native.Memory;
 using Xunit;
 
 namespace RunnerVm.Tests.Vmm.Machine;
@@ -21,7 +23,7 @@ internal sealed class RunningGuest : IDisposable
     private readonly TaskCompletionSource<GuestEnd> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Exception> _loopFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private RunningGuest(VmResources resources, Func<MicroVmBuilder, MicroVmBuilder>? with)
+    private RunningGuest(VmResources resources, GuestOptions options)
     {
         _thread = new Thread(Loop) { IsBackground = true, Name = "loop" };
         _thread.Start();
@@ -29,8 +31,12 @@ internal sealed class RunningGuest : IDisposable
         {
             Machine = OnLoop(() =>
             {
-                var builder = new MicroVmBuilder(_loop, end => _end.TrySetResult(end));
-                builder = with?.Invoke(builder) ?? builder;
+                var builder = new MicroVmBuilder(_loop, end => _end.TrySetResult(end))
+                {
+                    BootTimerStart = options.Booted is null ? null : System.Diagnostics.Stopwatch.GetTimestamp(),
+                    Booted = options.Booted,
+                    OtherDevices = options.Devices ?? [],
+                };
                 return builder.Build(resources with { Serial = resources.Serial ?? new Serial { SerialOutPath = _console } });
             });
         }
@@ -43,22 +49,24 @@ internal sealed class RunningGuest : IDisposable
 
     public MicroVm Machine { get; }
 
+    public bool Ended => _end.Task.IsCompleted;
+
     /// <summary>What the guest has said so far.</summary>
     public string Console => File.Exists(_console) ? ReadShared() : "";
 
     /// <summary>A machine with this kernel; it runs.</summary>
-    public static RunningGuest Start(string kernel, VmResources? resources = null, Func<MicroVmBuilder, MicroVmBuilder>? with = null)
+    public static RunningGuest Start(string kernel, VmResources? resources = null, GuestOptions options = default)
     {
-        var guest = Build(kernel, resources, with);
+        var guest = Build(kernel, resources, options);
         guest.OnLoop(guest.Machine.Resume);
         return guest;
     }
 
     /// <summary>Likewise, still paused.</summary>
-    public static RunningGuest Build(string kernel, VmResources? resources = null, Func<MicroVmBuilder, MicroVmBuilder>? with = null)
+    public static RunningGuest Build(string kernel, VmResources? resources = null, GuestOptions options = default)
     {
         resources ??= new();
-        return new(resources with { BootSource = (resources.BootSource ?? new BootSource { KernelImagePath = kernel, BootArgs = "" }) with { KernelImagePath = kernel } }, with);
+        return new(resources with { BootSource = (resources.BootSource ?? new BootSource { KernelImagePath = kernel, BootArgs = "" }) with { KernelImagePath = kernel } }, options);
     }
 
     /// <summary>Runs it to its end; the console is whole then.</summary>
@@ -152,3 +160,7 @@ internal sealed class RunningGuest : IDisposable
         }
     }
 }
+
+/// <param name="Booted">Called when the guest writes to the boot timer, which is there when this is.</param>
+/// <param name="Devices">Behind those of the configuration.</param>
+internal readonly record struct GuestOptions(Action<TimeSpan>? Booted = null, IReadOnlyList<Func<GuestMemory, IVirtioDevice>>? Devices = null);

@@ -25,6 +25,9 @@ internal static class MemoryLayout
     /// <summary>Linux looks for the RSDP between 0xE0000 and 1 MiB at multiples of 16 (ACPI 6.5, 5.2.5.1).</summary>
     public const ulong AcpiStart = 0xe0000;
 
+    /// <summary>F000:FFF0 in real mode.</summary>
+    public const ulong ResetVector = 0xffff0;
+
     /// <summary>Where kernels go.</summary>
     public const ulong HighMemory = 0x10_0000;
 

@@ -105,6 +105,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     {
         CommandLine.Write(memory, line, kernel);
         AcpiTables.Write(memory, vcpus, slots);
+        ResetVector.Write(memory);
         if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
         else ZeroPage.Write(memory, kernel, initrd);
     }
