@@ -5,8 +5,11 @@ using RunnerVm.Vmm.Native.Libc;
 namespace RunnerVm.Vmm.Native.Handles;
 
 /// <summary>Owns an open file description; closes it once.</summary>
-internal sealed class FileDescriptor : SafeHandle
+internal sealed partial class FileDescriptor : SafeHandle
 {
+    /// <summary>Of files that <see cref="LibC.O_CREAT"/> makes.</summary>
+    private const int OwnerOnly = 0x180;
+
     /// <summary>Takes over <paramref name="fd"/>.</summary>
     public FileDescriptor(int fd)
         : base(-1, ownsHandle: true) => SetHandle(fd);
@@ -20,7 +23,7 @@ internal sealed class FileDescriptor : SafeHandle
         // SAFETY: the array is pinned for the call and ends in a zero byte.
         fixed (byte* name = bytes)
         {
-            var fd = LibC.open(name, flags | LibC.O_CLOEXEC);
+            var fd = LibC.open(name, flags | LibC.O_CLOEXEC, OwnerOnly);
             if (fd >= 0) return new(fd);
         }
 

@@ -5,9 +5,18 @@ namespace RunnerVm.Vmm.Native.Libc;
 /// <summary>The C library, one file a header, with the header's names.</summary>
 internal static partial class LibC
 {
+    public const int O_RDONLY = 0;
     public const int O_RDWR = 2;
+    public const int O_CREAT = 0x40;
+    public const int O_APPEND = 0x400;
+    public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
+    public const int F_DUPFD_CLOEXEC = 1030;
 
     [LibraryImport("libc", SetLastError = true)]
-    public static unsafe partial int open(byte* path, int flags);
+    public static unsafe partial int open(byte* path, int flags, int mode);
+
+    /// <summary>As with ioctl, the variadic third argument travels in a register.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int fcntl(int fd, int command, int argument);
 }
