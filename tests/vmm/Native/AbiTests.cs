@@ -22,6 +22,7 @@ public sealed class AbiTests
         {
             typeof(kvm_userspace_memory_region), typeof(kvm_regs), typeof(kvm_segment), typeof(kvm_dtable), typeof(kvm_sregs),
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
+            typeof(sockaddr_un),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -61,8 +62,10 @@ public sealed class AbiTests
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/mman.h>
+        #include <sys/socket.h>
         #include <sys/timerfd.h>
         #include <sys/uio.h>
+        #include <sys/un.h>
         #include <time.h>
         #include <linux/kvm.h>
 

@@ -47,17 +47,12 @@ internal sealed class EventLoop : IDisposable
     /// <summary>On the thread that is to be the loop; returns after <see cref="Stop"/>. What a handler throws ends it.</summary>
     public void Run()
     {
-        while (!_stopping)
-        {
-            var count = _epoll.Wait();
-            for (var i = 0; i < count && !_stopping; i++)
-            {
-                var (token, events) = _epoll[i];
-                if (token == WakeToken) RunPosted();
-                else if (_watches.TryGetValue(token, out var watch)) watch.Handler(events);
-            }
-        }
+        while (!_stopping) Serve(-1);
     }
+
+    /// <summary>Calls whoever has something now, once; waits at most <paramref name="milliseconds"/> for somebody to.</summary>
+    /// <returns>False when nothing came.</returns>
+    public bool RunOnce(int milliseconds) => Serve(milliseconds) > 0;
 
     public void Dispose()
     {
@@ -70,6 +65,19 @@ internal sealed class EventLoop : IDisposable
     internal void Forget(Watch watch)
     {
         if (_watches.TryRemove(watch.Token, out _)) _epoll.Remove(watch.Descriptor);
+    }
+
+    private int Serve(int milliseconds)
+    {
+        var count = _epoll.Wait(milliseconds);
+        for (var i = 0; i < count && !_stopping; i++)
+        {
+            var (token, events) = _epoll[i];
+            if (token == WakeToken) RunPosted();
+            else if (_watches.TryGetValue(token, out var watch)) watch.Handler(events);
+        }
+
+        return count;
     }
 
     private void RunPosted()
@@ -93,8 +101,15 @@ internal sealed class Watch : IDisposable
 
     internal Action<EpollEvents> Handler { get; }
 
+    /// <summary>Nobody waits any more. Where the watch is disposed on another thread the loop may still call the handler once.</summary>
+    public bool IsDisposed { get; private set; }
+
     /// <summary>Waits for other events from now on; <see cref="EpollEvents.None"/> still reports errors and hang-ups.</summary>
     public void Change(EpollEvents events) => _loop.Change(this, events);
 
-    public void Dispose() => _loop.Forget(this);
+    public void Dispose()
+    {
+        IsDisposed = true;
+        _loop.Forget(this);
+    }
 }

@@ -11,13 +11,13 @@ internal static class MetadataActions
         switch (action)
         {
             case VmmAction.GetMetadata:
-                return new VmmAnswer.Metadata(store.Contents);
+                return new VmmAnswer.MetadataIs(store.Contents);
             case VmmAction.PutMetadata put:
                 store.Put(put.Value);
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
             case VmmAction.PatchMetadata patch:
                 store.Patch(patch.Value);
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
             default:
                 return null;
         }

@@ -26,33 +26,33 @@ internal sealed class PreBootController(StartMachine start, MmdsDataStore metada
         switch (action)
         {
             case VmmAction.GetInstance:
-                return new VmmAnswer.Instance(InstanceState.NotStarted);
+                return new VmmAnswer.InstanceIs(InstanceState.NotStarted);
             case VmmAction.GetVersion:
-                return new VmmAnswer.Version();
+                return new VmmAnswer.VersionIs();
             case VmmAction.GetConfiguration:
-                return new VmmAnswer.Configuration(Resources);
+                return new VmmAnswer.ConfigurationIs(Resources);
             case VmmAction.GetMachine:
-                return new VmmAnswer.Machine(Resources.Machine);
+                return new VmmAnswer.MachineIs(Resources.Machine);
             case VmmAction.GetBalloon:
-                return new VmmAnswer.Balloon(Resources.Balloon ?? throw new VmmFaultException(RuntimeController.NoBalloon));
+                return new VmmAnswer.BalloonIs(Resources.Balloon ?? throw new VmmFaultException(RuntimeController.NoBalloon));
             case VmmAction.ConfigureLogger configure:
                 logger.Configure(configure.Logger);
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
             case VmmAction.ConfigureMetrics configure:
                 metrics.Configure(configure.Metrics);
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
             case VmmAction.Start:
                 StartWith(Resources);
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
             case VmmAction.Boot boot:
                 StartWith(boot.Steps.Aggregate(Resources, static (resources, step) => Apply(resources, step) ?? throw new VmmFaultException(NotBefore)));
-                return VmmAnswer.Done.Instance;
+                return VmmAnswer.Done.All;
         }
 
         if (MetadataActions.TryRun(action, metadata) is { } answer) return answer;
         Resources = Apply(Resources, action) ?? throw new VmmFaultException(NotBefore);
         if (action is VmmAction.SetMetadataService) ServeMetadata(Resources);
-        return VmmAnswer.Done.Instance;
+        return VmmAnswer.Done.All;
     }
 
     /// <summary>One thing more, or null where the action adds nothing to a machine.</summary>
@@ -60,7 +60,7 @@ internal sealed class PreBootController(StartMachine start, MmdsDataStore metada
     {
         VmmAction.UpdateMachine update => resources.With(update.Update),
         VmmAction.SetCpu set => resources.With(set.Cpu),
-        VmmAction.SetBootSource set => resources.With(set.Boot),
+        VmmAction.SetBootSource set => resources.With(set.Source),
         VmmAction.InsertDrive insert => resources.With(insert.Drive),
         VmmAction.InsertNetworkInterface insert => resources.With(insert.Network),
         VmmAction.SetVsock set => resources.With(set.Vsock),

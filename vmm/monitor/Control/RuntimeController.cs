@@ -31,18 +31,18 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
         switch (action)
         {
             case VmmAction.GetInstance:
-                return new VmmAnswer.Instance(machine.Paused ? InstanceState.Paused : InstanceState.Running);
+                return new VmmAnswer.InstanceIs(machine.Paused ? InstanceState.Paused : InstanceState.Running);
             case VmmAction.GetVersion:
-                return new VmmAnswer.Version();
+                return new VmmAnswer.VersionIs();
             case VmmAction.GetConfiguration:
-                return new VmmAnswer.Configuration(_resources);
+                return new VmmAnswer.ConfigurationIs(_resources);
             case VmmAction.GetMachine:
-                return new VmmAnswer.Machine(_resources.Machine);
+                return new VmmAnswer.MachineIs(_resources.Machine);
             case VmmAction.GetBalloon:
-                return new VmmAnswer.Balloon(TheBalloon());
+                return new VmmAnswer.BalloonIs(TheBalloon());
             case VmmAction.GetBalloonStatistics:
                 if (TheBalloon().StatsPollingIntervalS == 0) throw new VmmFaultException("The balloon keeps no statistics: stats_polling_interval_s was 0 at the start.");
-                return new VmmAnswer.Statistics(machine.ReadBalloonStatistics());
+                return new VmmAnswer.StatisticsAre(machine.ReadBalloonStatistics());
             case VmmAction.GetMetadata or VmmAction.PutMetadata or VmmAction.PatchMetadata:
                 return _resources.Mmds is not null || metadata.Initialized
                     ? MetadataActions.TryRun(action, metadata)!
@@ -52,7 +52,7 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
         }
 
         Change(action);
-        return VmmAnswer.Done.Instance;
+        return VmmAnswer.Done.All;
     }
 
     private void Change(VmmAction action)

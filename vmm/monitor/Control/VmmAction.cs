@@ -32,7 +32,7 @@ internal abstract record VmmAction
     public sealed record SetCpu(CpuConfiguration Cpu) : VmmAction;
 
     /// <summary>PUT /boot-source. Before the start.</summary>
-    public sealed record SetBootSource(BootSource Boot) : VmmAction;
+    public sealed record SetBootSource(BootSource Source) : VmmAction;
 
     /// <summary>PUT /drives/{id}. Before the start (adding one to a running machine takes PCI, which is not here).</summary>
     public sealed record InsertDrive(Drive Drive) : VmmAction;

@@ -12,24 +12,24 @@ internal abstract record VmmAnswer
     /// <summary>Done; 204 No Content.</summary>
     public sealed record Done : VmmAnswer
     {
-        public static readonly Done Instance = new();
+        public static readonly Done All = new();
     }
 
-    public sealed record Instance(InstanceState State) : VmmAnswer;
+    public sealed record InstanceIs(InstanceState State) : VmmAnswer;
 
-    public sealed record Version : VmmAnswer;
+    public sealed record VersionIs : VmmAnswer;
 
-    public sealed record Machine(MachineConfiguration Configuration) : VmmAnswer;
+    public sealed record MachineIs(MachineConfiguration Machine) : VmmAnswer;
 
     /// <summary>All of it, as it is now.</summary>
-    public sealed record Configuration(VmResources Resources) : VmmAnswer;
+    public sealed record ConfigurationIs(VmResources Resources) : VmmAnswer;
 
-    public sealed record Balloon(Monitor.Configuration.Balloon Configuration) : VmmAnswer;
+    public sealed record BalloonIs(Balloon Balloon) : VmmAnswer;
 
-    public sealed record Statistics(BalloonStatistics Balloon) : VmmAnswer;
+    public sealed record StatisticsAre(BalloonStatistics Statistics) : VmmAnswer;
 
     /// <param name="Json">UTF-8.</param>
-    public sealed record Metadata(ReadOnlyMemory<byte> Json) : VmmAnswer;
+    public sealed record MetadataIs(ReadOnlyMemory<byte> Json) : VmmAnswer;
 }
 
 /// <summary>As GET / shows it.</summary>

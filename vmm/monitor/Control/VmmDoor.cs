@@ -1,7 +1,6 @@
 using RunnerVm.Vmm.Monitor.Logging;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
-using Monitor = System.Threading.Monitor;
 
 namespace RunnerVm.Vmm.Monitor.Control;
 
@@ -27,12 +26,12 @@ internal sealed class VmmDoor(EventLoop loop, PreBootController preBoot, MmdsDat
             lock (_gate)
             {
                 (given, refused) = (result, refusal);
-                Monitor.PulseAll(_gate);
+                System.Threading.Monitor.PulseAll(_gate);
             }
         });
         lock (_gate)
         {
-            while (given is null && refused is null && !_closed) Monitor.Wait(_gate);
+            while (given is null && refused is null && !_closed) System.Threading.Monitor.Wait(_gate);
             (answer, fault) = (given, refused);
             return given is not null || refused is not null;
         }
@@ -44,7 +43,7 @@ internal sealed class VmmDoor(EventLoop loop, PreBootController preBoot, MmdsDat
         lock (_gate)
         {
             _closed = true;
-            Monitor.PulseAll(_gate);
+            System.Threading.Monitor.PulseAll(_gate);
         }
     }
 

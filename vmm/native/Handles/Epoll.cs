@@ -37,14 +37,15 @@ internal sealed class Epoll : IDisposable
     /// <summary>No event of it after the batch that is being handled.</summary>
     public void Remove(FileDescriptor descriptor) => Control(LibC.EPOLL_CTL_DEL, descriptor, EpollEvents.None, 0);
 
-    /// <summary>Waits for as long as it takes; returns how many events <see cref="this"/> now holds, zero after a signal.</summary>
-    public unsafe int Wait()
+    /// <summary>Waits, for as long as it takes unless told; returns how many events <see cref="this"/> now holds, zero after a signal.</summary>
+    /// <param name="milliseconds">-1: for as long as it takes.</param>
+    public unsafe int Wait(int milliseconds = -1)
     {
         using var fd = _epoll.Borrow();
         fixed (epoll_event* events = _events)
         {
             // SAFETY: the kernel writes at most MostEvents entries of the pinned array during the call.
-            var count = LibC.epoll_wait(fd.Fd, events, MostEvents, -1);
+            var count = LibC.epoll_wait(fd.Fd, events, MostEvents, milliseconds);
             if (count >= 0) return count;
             return Marshal.GetLastPInvokeError() == LibC.EINTR ? 0 : throw LinuxException.Last("wait for events");
         }

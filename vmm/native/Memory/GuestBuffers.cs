@@ -103,6 +103,25 @@ internal sealed unsafe class GuestBuffers
         return true;
     }
 
+    /// <summary>Moves the first <paramref name="count"/> bytes to the end of another list: a header that is written after its payload.</summary>
+    /// <returns>False, and nothing changed, when there are not so many or they have no room there.</returns>
+    public bool TryMoveTo(GuestBuffers head, uint count)
+    {
+        if (count > Length || count > uint.MaxValue - head.Length) return false;
+        var (left, moved) = (count, head.Count);
+        for (var i = 0; left > 0; i++)
+        {
+            if (moved == head._pieces.Length) return false;
+            var taken = (uint)Math.Min(_pieces[i].iov_len, left);
+            // SAFETY: the first `taken` bytes of a checked piece.
+            head._pieces[moved++] = new iovec { iov_base = _pieces[i].iov_base, iov_len = taken };
+            left -= taken;
+        }
+
+        (head.Count, head.Length) = (moved, head.Length + count);
+        return TrySkip(count);
+    }
+
     /// <summary>Keeps only the first <paramref name="length"/> bytes.</summary>
     public void Truncate(uint length)
     {
@@ -146,6 +165,24 @@ internal sealed unsafe class GuestBuffers
         {
             // SAFETY: every piece is a checked, writable range; the kernel copies during the call only.
             return LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, Count));
+        }
+    }
+
+    /// <summary>As <see cref="ReadFrom(FileDescriptor)"/>, but no more than <paramref name="atMost"/> bytes.</summary>
+    public long ReadFrom(FileDescriptor stream, uint atMost)
+    {
+        if (atMost >= Length) return ReadFrom(stream);
+        var (last, before) = (0, 0u);
+        while (atMost - before > _pieces[last].iov_len) before += (uint)_pieces[last++].iov_len;
+        var whole = _pieces[last].iov_len;
+        _pieces[last].iov_len = atMost - before;
+        using var fd = stream.Borrow();
+        fixed (iovec* pieces = _pieces)
+        {
+            // SAFETY: every piece is (the beginning of) a checked, writable range; the kernel copies during the call only.
+            var read = LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, last + 1));
+            _pieces[last].iov_len = whole;
+            return read;
         }
     }
 

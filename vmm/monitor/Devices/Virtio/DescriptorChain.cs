@@ -72,6 +72,8 @@ internal sealed class DescriptorChain(int capacity)
         if (!memory.Contains(new(table.Address), table.Length))
             throw queue.Broken("desc.addr", $"an indirect table of {table.Length} bytes at 0x{table.Address:x}, outside the guest's memory");
 
+        // Descriptors of the queue's own table may come before it (2.7.5.3.2), so the table's are counted from here.
+        var last = _seen + count;
         uint index = 0;
         while (true)
         {
@@ -80,7 +82,7 @@ internal sealed class DescriptorChain(int capacity)
             Append(queue, memory, descriptor);
             if ((descriptor.Flags & NextFlag) == 0) return;
             if (descriptor.Next >= count) throw queue.Broken("desc.next", $"{descriptor.Next} in an indirect table of {count}");
-            if (_seen >= count) throw queue.Broken("desc.next", $"a chain of more than {count} descriptors");
+            if (_seen >= last) throw queue.Broken("desc.next", $"a chain that loops in an indirect table of {count}");
             index = descriptor.Next;
         }
     }

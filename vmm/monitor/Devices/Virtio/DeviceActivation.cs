@@ -26,6 +26,12 @@ internal interface IDeviceHost
     /// <summary>Tells the driver that the configuration space has changed (virtio 1.2, 4.2.3.2).</summary>
     void ConfigurationChanged();
 
+    /// <summary>
+    /// Has the device asked again to serve a queue, after everybody else on the loop had their turn: for a device that has done
+    /// its share and sees more. Without it a driver that adds as fast as we serve would keep the loop to itself.
+    /// </summary>
+    void NotifyAgain(int queue);
+
     /// <summary>Has <paramref name="handler"/> called on the event loop, under the device's lock, when the descriptor is ready.</summary>
     Watch Watch(FileDescriptor descriptor, EpollEvents events, Action<EpollEvents> handler);
 }

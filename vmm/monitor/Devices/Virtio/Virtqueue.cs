@@ -46,6 +46,9 @@ internal sealed class Virtqueue(string device, int index, ushort maximumSize)
         (_memory, _interrupt, _nextAvailable, _nextUsed, _signalledUsed) = (null, null, 0, 0, 0);
     }
 
+    /// <summary>The driver takes the queue away while the device runs: it is empty, and what comes back is dropped.</summary>
+    public void Stop() => (Ready, _memory, _interrupt) = (false, null, null);
+
     /// <summary>Checks the three areas whole, so that afterwards only their contents can be wrong.</summary>
     /// <param name="interrupt">Tells the driver that the used ring has news.</param>
     /// <exception cref="BrokenDeviceException">Size or address cannot be.</exception>
@@ -57,6 +60,7 @@ internal sealed class Virtqueue(string device, int index, ushort maximumSize)
         Check(memory, "desc", DescriptorTable, Size * 16u, 16);
         Check(memory, "avail", DriverArea, RingHeader + (Size * 2u) + 2, 2);
         Check(memory, "used", DeviceArea, RingHeader + (Size * UsedElement) + 2, 4);
+        memory.StoreRelease(DeviceArea, 0); // used.flags: all notifications are welcome, and with the event index it must be 0.
         (_memory, _eventIndex, _indirect, _interrupt) = (memory, eventIndex, indirect, interrupt);
     }
 
