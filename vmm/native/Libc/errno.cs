@@ -16,6 +16,7 @@ internal static partial class LibC
     public const int EBUSY = 16;
     public const int EEXIST = 17;
     public const int ENODEV = 19;
+    public const int ENOTDIR = 20;
     public const int EISDIR = 21;
     public const int EINVAL = 22;
     public const int ENFILE = 23;
@@ -51,6 +52,7 @@ internal static partial class LibC
         EBUSY => nameof(EBUSY),
         EEXIST => nameof(EEXIST),
         ENODEV => nameof(ENODEV),
+        ENOTDIR => nameof(ENOTDIR),
         EISDIR => nameof(EISDIR),
         EINVAL => nameof(EINVAL),
         ENFILE => nameof(ENFILE),
