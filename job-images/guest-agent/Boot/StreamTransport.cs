@@ -13,6 +13,9 @@ internal static class StreamTransport
     private const int PatienceMilliseconds = 10_000;
     private const int PollMilliseconds = 2;
 
+    /// <summary>A port is called vport, the number of its device among all of virtio, p, its own number (drivers/char/virtio_console.c).</summary>
+    private const int MostDevices = 10, MostPorts = 4;
+
     /// <summary>
     /// Waits for the port, whose name arrives by a message of the device after the driver is there, and then for the host
     /// at its other end. The port stays open in between: closing it would throw away what the host has sent by then.
@@ -32,12 +35,11 @@ internal static class StreamTransport
 
     private static SafeFileHandle? TryOpenPort()
     {
-        const string ports = "/sys/class/virtio-ports";
-        if (!Directory.Exists(ports)) return null;
-        foreach (var port in Directory.GetFileSystemEntries(ports))
+        for (var number = 0; number < MostDevices * MostPorts; number++)
         {
-            if (KernelFile.TryRead($"{port}/name")?.TrimEnd('\n') == PortName)
-                return KernelFile.TryOpen($"/dev/{Path.GetFileName(port)}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
+            var port = $"vport{(char)('0' + (number / MostPorts))}p{(char)('0' + (number % MostPorts))}";
+            if (KernelFile.TryRead($"/sys/class/virtio-ports/{port}/name") == PortName + "\n")
+                return KernelFile.TryOpen($"/dev/{port}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
         }
 
         return null;
