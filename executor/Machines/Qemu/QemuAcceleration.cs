@@ -23,11 +23,10 @@ internal sealed record QemuAcceleration(string Name, IReadOnlyList<string> Argum
     /// calibrate it against timers that a busy host delays (it hangs when that fails).
     /// What is taken from the processor's list costs more here than it gives: with erms and fsrm kernel and C library
     /// clear and copy by "rep stosb" and "rep movsb", which real processors do by the cache line and this one byte by
-    /// byte; la57 makes every miss of the software TLB walk five levels of page tables, not four. mitigations=off:
-    /// nothing is executed speculatively, so the detours around speculation guard nothing.
+    /// byte; la57 makes every miss of the software TLB walk five levels of page tables, not four.
     /// </summary>
     public static QemuAcceleration Tcg(long tscKhz) => new(
         "software CPU (TCG)",
         ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm,-la57"],
-        [$"tsc_early_khz={tscKhz}", "mitigations=off"]);
+        [$"tsc_early_khz={tscKhz}"]);
 }
