@@ -26,7 +26,7 @@ public sealed class AbiTests
             typeof(kvm_cpuid2), typeof(kvm_msr_entry), typeof(kvm_msrs), typeof(kvm_mp_state), typeof(kvm_lapic_state), typeof(kvm_fpu),
             typeof(pollfd),
             typeof(statx), typeof(statx_timestamp),
-            typeof(sockaddr_un),
+            typeof(sockaddr_un), typeof(ifreq),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -75,6 +75,7 @@ public sealed class AbiTests
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/mman.h>
+        #include <net/if.h>
         #include <sys/random.h>
         #include <sys/stat.h>
         #include <sys/socket.h>
@@ -85,6 +86,7 @@ public sealed class AbiTests
         #include <unistd.h>
         #include <linux/falloc.h>
         #include <linux/fs.h>
+        #include <linux/if_tun.h>
         #include <linux/kvm.h>
         #include <linux/mman.h>
 

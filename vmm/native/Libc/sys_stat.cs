@@ -8,6 +8,7 @@ internal static partial class LibC
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7ff;
     public const ushort S_IFMT = 0xf000;
+    public const ushort S_IFIFO = 0x1000;
     public const ushort S_IFDIR = 0x4000;
     public const ushort S_IFBLK = 0x6000;
     public const ushort S_IFREG = 0x8000;

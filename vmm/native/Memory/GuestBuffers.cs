@@ -40,8 +40,9 @@ internal sealed unsafe partial class GuestBuffers
     {
         if (Count == _pieces.Length || length > uint.MaxValue - Length) return false;
         // SAFETY: Resolve checked the range; the mapping outlives every device, and so this list.
+        var piece = new iovec { iov_base = memory.Resolve(address, length), iov_len = length };
         _addresses[Count] = address;
-        _pieces[Count++] = new iovec { iov_base = memory.Resolve(address, length), iov_len = length };
+        _pieces[Count++] = piece;
         Length += length;
         return true;
     }

@@ -88,7 +88,7 @@ internal sealed partial class VsockConnection
         }
 
         if (count == -LibC.EAGAIN) _readable = false;
-        else State = count == 0 ? HostFinished() : ReadFailed();
+        else State = count == 0 ? HostFinished() : ReadFailed(-count);
         return false;
     }
 
@@ -99,9 +99,10 @@ internal sealed partial class VsockConnection
         return ToGuestEnded();
     }
 
-    private VsockConnectionState ReadFailed()
+    /// <summary>ECONNRESET says that the host left without reading all: the guest hears it by RST, as over TCP.</summary>
+    private VsockConnectionState ReadFailed(long errno)
     {
-        _counters.ReadFailures++;
+        if (errno != LibC.ECONNRESET) _counters.ReadFailures++;
         return Killed();
     }
 
