@@ -34,6 +34,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
 
+    /// <summary>Called on each vCPU's thread once, before the guest first runs there.</summary>
+    public Action? ConfineVcpu { get; init; }
+
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
 
@@ -110,7 +113,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         else ZeroPage.Write(memory, kernel, initrd);
     }
 
-    private static void CreateVcpus(
+    private void CreateVcpus(
         KvmDevice kvm, KvmVm vm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
     {
         var topology = new CpuTopology(machine.VcpuCount, machine.Smt);
@@ -119,7 +122,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         for (var i = 0; i < machine.VcpuCount; i++)
         {
             var vcpu = vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End));
+            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
             template.Apply(vcpu);
