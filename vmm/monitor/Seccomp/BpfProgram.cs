@@ -53,7 +53,7 @@ internal static class BpfProgram
             block.Insert(0, Instruction(JumpIfEqual, check.Value, ifEqual: 0, ifNot: checked((byte)block.Count)));
             if (check.Mask != uint.MaxValue) block.Insert(0, Instruction(And, check.Mask));
             // x86-64 is little-endian: the lower half comes first.
-            block.Insert(0, Instruction(LoadWord, ArgumentsOffset + ((uint)check.Index * sizeof(ulong))));
+            block.Insert(0, Instruction(LoadWord, ArgumentsOffset + ((uint)check.Word * sizeof(uint))));
         }
 
         return block;

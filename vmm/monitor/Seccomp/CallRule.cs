@@ -13,15 +13,18 @@ internal sealed record CallRule(SystemCall Call, uint Answer, params ArgumentChe
 }
 
 /// <summary>
-/// What the low 32 bits of an argument must be. All arguments that are looked at are numbers of 32 bits or flags among
-/// the lower 32: filters cannot follow pointers.
+/// What half an argument must be: a filter compares 32 bits at a time, and follows no pointers. Numbers and flags are in the
+/// lower half, which is all the kernel looks at where its parameter is an int.
 /// </summary>
-/// <param name="Index">From 0.</param>
-internal readonly record struct ArgumentCheck(int Index, uint Mask, uint Value)
+/// <param name="Word">Twice the argument's index, plus one for the upper half.</param>
+internal readonly record struct ArgumentCheck(int Word, uint Mask, uint Value)
 {
-    public static ArgumentCheck Is(int index, uint value) => new(index, uint.MaxValue, value);
+    public static ArgumentCheck Is(int index, uint value) => new(index * 2, uint.MaxValue, value);
 
-    public static ArgumentCheck Has(int index, uint flags) => new(index, flags, flags);
+    public static ArgumentCheck Has(int index, uint flags) => new(index * 2, flags, flags);
 
-    public static ArgumentCheck HasNot(int index, uint flags) => new(index, flags, 0);
+    public static ArgumentCheck HasNot(int index, uint flags) => new(index * 2, flags, 0);
+
+    /// <summary>A null pointer.</summary>
+    public static ArgumentCheck[] IsNull(int index) => [Is(index, 0), new((index * 2) + 1, uint.MaxValue, 0)];
 }

@@ -40,7 +40,7 @@ internal static partial class FilterRules
     [
         Allow(SystemCall.epoll_wait),
         Allow(SystemCall.recvfrom),
-        Allow(SystemCall.sendto),
+        Allow(SystemCall.sendto, IsNull(4)),
         Allow(SystemCall.accept4),
         Allow(SystemCall.epoll_ctl),
         Allow(SystemCall.shutdown),
@@ -59,8 +59,11 @@ internal static partial class FilterRules
         Allow(SystemCall.getrandom),
         Allow(SystemCall.socket, Is(0, LibC.AF_UNIX)),
         Allow(SystemCall.connect),
+        Allow(SystemCall.timerfd_create),
         Allow(SystemCall.openat),
         Allow(SystemCall.statx),
+        Allow(SystemCall.newfstatat),
+        Allow(SystemCall.fstat),
         Allow(SystemCall.ioctl, Is(1, (uint)LibC.BLKGETSIZE64)),
         Allow(SystemCall.unlink),
         Allow(SystemCall.seccomp, Is(0, LibC.SECCOMP_SET_MODE_FILTER), Is(1, 0)),
@@ -83,6 +86,8 @@ internal static partial class FilterRules
         .. Signals.Select(static signal => Allow(SystemCall.tgkill, Is(0, (uint)Environment.ProcessId), Is(2, (uint)signal))),
         .. Crashes.Select(static signal => Allow(SystemCall.rt_sigaction, Is(0, (uint)signal))),
         Allow(SystemCall.membarrier),
+        Allow(SystemCall.sysinfo),
+        Allow(SystemCall.prlimit64, IsNull(2)),
         Allow(SystemCall.clock_gettime),
         Allow(SystemCall.getpid),
         Allow(SystemCall.gettid),
@@ -112,7 +117,7 @@ internal static partial class FilterRules
         [
             Allow(SystemCall.mmap), Allow(SystemCall.mprotect), Allow(SystemCall.openat), Allow(SystemCall.read), Allow(SystemCall.pread64),
             Allow(SystemCall.fstat), Allow(SystemCall.newfstatat), Allow(SystemCall.stat), Allow(SystemCall.access), Allow(SystemCall.readlink), Allow(SystemCall.lseek),
-            Allow(SystemCall.close), Allow(SystemCall.flock), Allow(SystemCall.fadvise64), Allow(SystemCall.sysinfo), Allow(SystemCall.getcwd), Allow(SystemCall.fcntl),
+            Allow(SystemCall.close), Allow(SystemCall.flock), Allow(SystemCall.fadvise64), Allow(SystemCall.getcwd), Allow(SystemCall.fcntl),
             Allow(SystemCall.clone), Allow(SystemCall.clone3), Allow(SystemCall.set_robust_list), Allow(SystemCall.rseq), Allow(SystemCall.sigaltstack),
             Allow(SystemCall.prctl), Allow(SystemCall.sched_getaffinity), Allow(SystemCall.sched_setaffinity), Allow(SystemCall.ftruncate), Allow(SystemCall.mremap),
         ]
