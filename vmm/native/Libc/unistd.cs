@@ -26,4 +26,8 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int isatty(int fd);
+
+    /// <summary>For calls the C library has no function for; variadic in C, its arguments in registers on x86-64.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial nint syscall(nint number, nuint first, nuint second, void* third);
 }
