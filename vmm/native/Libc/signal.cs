@@ -6,6 +6,8 @@ namespace RunnerVm.Vmm.Native.Libc;
 internal static partial class LibC
 {
     public const int SIG_BLOCK = 0;
+    public const int SIG_SETMASK = 2;
+    public const int SIGPIPE = 13;
 
     /// <summary>Returns the error's number itself.</summary>
     [LibraryImport("libc")]
@@ -16,6 +18,10 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int tgkill(int process, int thread, int signal);
+
+    /// <summary>SIG_DFL is zero.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint signal(int signal, nint handler);
 
     [LibraryImport("libc")]
     public static partial int gettid();
