@@ -46,8 +46,11 @@ internal sealed class MicroVm : IRunningMachine
         transport.WithDevice(() => device.Update(pathOnHost, limiter));
     }
 
-    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit) =>
-        throw new VmmFaultException($"There is no network interface {ifaceId}.");
+    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit)
+    {
+        var (transport, device) = _parts.Virtio.NetworkInterface(ifaceId);
+        transport.WithDevice(() => device.UpdateLimits(receive, transmit));
+    }
 
     public void UpdateBalloon(int amountMib) => WithBalloon(balloon =>
     {

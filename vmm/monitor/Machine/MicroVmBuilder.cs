@@ -5,6 +5,7 @@ using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Legacy;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Machine.Cpu;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
@@ -33,6 +34,12 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
+
+    /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
+    public FileDescriptor? Input { get; init; }
+
+    /// <summary>Who answers a network card's frames before they reach the host: the metadata service.</summary>
+    public Func<NetworkInterface, IFrameResponder?>? Responder { get; init; }
 
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
@@ -69,7 +76,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         var vm = parts.Own(CreateVm(kvm, memory, resources.Machine));
         var legacy = AddLegacy(resources, parts, vm).ToList();
         parts.Virtio = parts.Own(new VirtioDevices());
-        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message))));
+        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, Responder, e => parts.End(new(GuestEnd.DeviceBroken, e.Message))));
 
         var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
         WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
@@ -105,6 +112,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     {
         CommandLine.Write(memory, line, kernel);
         AcpiTables.Write(memory, vcpus, slots);
+        MpTable.Write(memory, vcpus);
         ResetVector.Write(memory);
         if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
         else ZeroPage.Write(memory, kernel, initrd);
@@ -168,7 +176,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
         parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop));
         parts.Keyboard = new I8042(keyboardInterrupt, () => parts.End(GuestEnd.Reset("i8042 reset line")));
-        yield return new(SerialPort.Port, SerialPort.Ports, new SerialPort(parts.Console, serialInterrupt));
+        var serial = new SerialPort(parts.Console, serialInterrupt);
+        if (Input is { } input) parts.Own(new SerialInput(input, serial, loop));
+        yield return new(SerialPort.Port, SerialPort.Ports, serial);
         yield return new(I8042.Port, I8042.Ports, parts.Keyboard);
         yield return new(AcpiSleep.Port, AcpiSleep.Ports, new AcpiSleep(() => parts.End(GuestEnd.Off)));
     }

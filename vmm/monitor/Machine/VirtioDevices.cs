@@ -4,6 +4,7 @@ using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Block;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
 using RunnerVm.Vmm.Native.Handles;
@@ -18,6 +19,7 @@ internal sealed class VirtioDevices : IDisposable
     private readonly List<MmioTransport> _transports = [];
     private readonly List<EventFd> _interrupts = [];
     private readonly Dictionary<string, (MmioTransport Transport, BlockDevice Device)> _drives = [];
+    private readonly Dictionary<string, (MmioTransport Transport, NetDevice Device)> _cards = [];
 
     public IReadOnlyList<VirtioSlot> Slots { get; private set; } = [];
 
@@ -29,6 +31,11 @@ internal sealed class VirtioDevices : IDisposable
     public (MmioTransport Transport, BlockDevice Device) Drive(string id) => _drives.TryGetValue(id, out var found)
         ? found
         : throw new VmmFaultException($"There is no drive {id}. The machine's drives: {Names(_drives.Keys)}.");
+
+    /// <exception cref="VmmFaultException">There is none of that name.</exception>
+    public (MmioTransport Transport, NetDevice Device) NetworkInterface(string id) => _cards.TryGetValue(id, out var found)
+        ? found
+        : throw new VmmFaultException($"There is no network interface {id}. The machine's interfaces: {Names(_cards.Keys)}.");
 
     /// <summary>
     /// Makes the devices, in Firecracker's order, and connects registers and interrupts to KVM. What was made before a failure
@@ -47,6 +54,12 @@ internal sealed class VirtioDevices : IDisposable
         {
             var device = new BlockDevice(drive);
             _drives.Add(drive.DriveId, (Connect(device, wiring), device));
+        }
+
+        foreach (var card in resources.NetworkInterfaces)
+        {
+            var device = new NetDevice(card, wiring.Responder?.Invoke(card));
+            _cards.Add(card.IfaceId, (Connect(device, wiring), device));
         }
 
         if (resources.Vsock is { } vsock) Connect(new VsockDevice(vsock), wiring);
@@ -85,4 +98,5 @@ internal sealed class VirtioDevices : IDisposable
 }
 
 /// <summary>What connects devices to the machine.</summary>
-internal sealed record VirtioWiring(KvmVm Vm, GuestMemory Memory, EventLoop Loop, Action<BrokenDeviceException> Broken);
+internal sealed record VirtioWiring(
+    KvmVm Vm, GuestMemory Memory, EventLoop Loop, Func<NetworkInterface, IFrameResponder?>? Responder, Action<BrokenDeviceException> Broken);

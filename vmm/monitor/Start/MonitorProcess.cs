@@ -9,6 +9,7 @@ using RunnerVm.Vmm.Monitor.Machine;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
 using RunnerVm.Vmm.Native;
+using RunnerVm.Vmm.Native.Handles;
 
 namespace RunnerVm.Vmm.Monitor.Start;
 
@@ -126,9 +127,19 @@ internal sealed class MonitorProcess : IDisposable
         {
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
+            Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
         }.Build(resources);
         machine.Resume();
         return machine;
+    }
+
+    /// <summary>A person at a terminal may type on the console that is shown there; a script's input is not the guest's.</summary>
+    private static FileDescriptor? Keyboard()
+    {
+        var input = FileDescriptor.Duplicate(0);
+        if (input.IsTerminal) return input;
+        input.Dispose();
+        return null;
     }
 
     private void LogBootTime(TimeSpan took) =>
