@@ -24,7 +24,7 @@ public sealed class AbiTests
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
             typeof(kvm_pit_config), typeof(kvm_irqfd), typeof(kvm_ioeventfd), typeof(kvm_clock_data), typeof(kvm_cpuid_entry2),
             typeof(kvm_cpuid2), typeof(kvm_msr_entry), typeof(kvm_msrs), typeof(kvm_mp_state), typeof(kvm_lapic_state), typeof(kvm_fpu),
-            typeof(pollfd),
+            typeof(pollfd), typeof(termios),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
             typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
@@ -94,6 +94,7 @@ public sealed class AbiTests
         #include <sys/timerfd.h>
         #include <sys/uio.h>
         #include <sys/un.h>
+        #include <termios.h>
         #include <time.h>
         #include <unistd.h>
         #include <linux/capability.h>
