@@ -28,6 +28,7 @@ public sealed class LegalityTests : IDisposable
     public LegalityTests()
     {
         (_logger, _metrics) = (new("test", _clock), new("test", _clock));
+        _logger.Configure(new() { Level = LogLevel.Off });
         File.WriteAllBytes(At("kernel"), [0x7f, (byte)'E', (byte)'L', (byte)'F']);
         File.WriteAllBytes(At("disk"), new byte[512]);
     }
@@ -87,7 +88,7 @@ public sealed class LegalityTests : IDisposable
         var door = Ready(out var machine);
         door.Run(new VmmAction.Start());
         Check(door, action, refusal);
-        if (refusal is not null) Assert.Empty(machine().Calls);
+        if (refusal is not null) Assert.Equal(["dispose"], machine().Calls);
     }
 
     [Fact]
