@@ -97,6 +97,19 @@ internal sealed class ModuleGraph
         return start > 0 ? module[..(int)start] : module;
     }
 
+    /// <summary>
+    /// The module with its ORC unwind tables hidden (Documentation/x86/orc-unwinder.rst). The kernel sorts them when it
+    /// loads the module, a tenth of the agent's instructions to the first step, and looks at them when it prints a
+    /// stack trace, in which functions of modules then carry a question mark.
+    /// </summary>
+    internal static byte[] WithoutUnwindTables(byte[] module)
+    {
+        if (!ElfFile.IsX64(module)) return module;
+        ElfFile.HideSection(module, ".orc_unwind");
+        ElfFile.HideSection(module, ".orc_unwind_ip");
+        return module;
+    }
+
     private static async Task<byte[]> ReadAsync(string file, CancellationToken cancellationToken)
     {
         if (file.EndsWith(".ko", StringComparison.Ordinal)) return await File.ReadAllBytesAsync(file, cancellationToken);

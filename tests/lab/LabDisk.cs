@@ -81,7 +81,8 @@ internal sealed class LabDisk(DataDirectory data, LabFiles files)
     {
         var guestRoot = new FileInfo(files.GuestRoot);
         var recipes = Directory.GetFiles(files.Recipes, "image.yml", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(File.ReadAllText);
-        var inputs = string.Join('\n', [Layout, $"{Bytes} {GuestScratchBytes}", files.KernelFolder, $"{guestRoot.Name} {guestRoot.Length}", .. recipes]);
+        var kernel = File.ReadAllText(Path.Combine(data.Kernels, "kernel.json"));
+        var inputs = string.Join('\n', [Layout, kernel, $"{Bytes} {GuestScratchBytes}", files.KernelFolder, $"{guestRoot.Name} {guestRoot.Length}", .. recipes]);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(inputs)))[..12];
     }
 }

@@ -15,13 +15,20 @@ internal static class StreamTransport
     private const int PatienceMilliseconds = 10_000;
     private const int PollMilliseconds = 2;
 
-    /// <summary>Waits for its device and for the host at its other end.</summary>
-    public static DescriptorStream Open() =>
-        uint.TryParse(Environment.GetEnvironmentVariable(VsockVariable), CultureInfo.InvariantCulture, out var port) ? ConnectToHost(port) : OpenPort();
+    /// <summary>A port is called vport, the number of its device among all of virtio, p, its own number (drivers/char/virtio_console.c).</summary>
+    private const int MostDevices = 10, MostPorts = 4;
+
+    /// <summary>The module of its device's driver.</summary>
+    public static string Driver => VsockPort is null ? "virtio_console" : "vmw_vsock_virtio_transport";
+
+    private static uint? VsockPort =>
+        uint.TryParse(Environment.GetEnvironmentVariable(VsockVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null;
+
+    /// <summary>Waits for its device, whose driver is loaded, and for the host at its other end.</summary>
+    public static DescriptorStream Open() => VsockPort is { } port ? ConnectToHost(port) : OpenPort();
 
     private static DescriptorStream ConnectToHost(uint port)
     {
-        KernelModules.Load("vmw_vsock_virtio_transport");
         var errno = 0;
         for (var waited = 0; waited < PatienceMilliseconds; waited += PollMilliseconds)
         {
@@ -39,7 +46,6 @@ internal static class StreamTransport
     /// </summary>
     private static DescriptorStream OpenPort()
     {
-        KernelModules.Load("virtio_console");
         SafeFileHandle? port = null;
         for (var waited = 0; waited < PatienceMilliseconds; waited += PollMilliseconds)
         {
@@ -53,12 +59,11 @@ internal static class StreamTransport
 
     private static SafeFileHandle? TryOpenPort()
     {
-        const string ports = "/sys/class/virtio-ports";
-        if (!Directory.Exists(ports)) return null;
-        foreach (var port in Directory.GetFileSystemEntries(ports))
+        for (var number = 0; number < MostDevices * MostPorts; number++)
         {
-            if (KernelFile.TryRead($"{port}/name")?.TrimEnd('\n') == PortName)
-                return KernelFile.TryOpen($"/dev/{Path.GetFileName(port)}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
+            var port = $"vport{(char)('0' + (number / MostPorts))}p{(char)('0' + (number % MostPorts))}";
+            if (KernelFile.TryRead($"/sys/class/virtio-ports/{port}/name") == PortName + "\n")
+                return KernelFile.TryOpen($"/dev/{port}", Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_NOCTTY);
         }
 
         return null;

@@ -39,6 +39,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     /// <summary>Who answers on an interface beside the host's network (the metadata service); null for nobody.</summary>
     public Func<NetworkInterface, IFrameResponder?> Responder { get; init; } = static _ => null;
 
+    /// <summary>Called on each vCPU's thread once, before the guest first runs there.</summary>
+    public Action? ConfineVcpu { get; init; }
+
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
 
@@ -115,7 +118,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         else ZeroPage.Write(memory, kernel, initrd);
     }
 
-    private static void CreateVcpus(
+    private void CreateVcpus(
         KvmDevice kvm, KvmVm vm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
     {
         var topology = new CpuTopology(machine.VcpuCount, machine.Smt);
@@ -124,7 +127,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         for (var i = 0; i < machine.VcpuCount; i++)
         {
             var vcpu = vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End));
+            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
             template.Apply(vcpu);

@@ -8,6 +8,7 @@ using RunnerVm.Vmm.Monitor.Logging;
 using RunnerVm.Vmm.Monitor.Machine;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
+using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Native;
 
 namespace RunnerVm.Vmm.Monitor.Start;
@@ -22,6 +23,7 @@ internal sealed class MonitorProcess : IDisposable
     private readonly MmdsDataStore _metadata;
     private readonly VmmDoor _door;
     private readonly ModuleLog _log;
+    private volatile SeccompFilters? _filters;
     private int _status;
 
     public MonitorProcess(Arguments arguments)
@@ -46,8 +48,9 @@ internal sealed class MonitorProcess : IDisposable
             Configure();
             var boot = _arguments.ConfigFile is { } path ? ReadConfiguration(path) : null;
             using var api = _arguments.NoApi ? null : OpenApi();
-            if (boot is not null) _door.Run(boot);
+            // Before the machine: once it has started no thread is made any more. Requests wait for the loop.
             api?.Start();
+            if (boot is not null) _door.Run(boot);
             TellStartTime();
             _loop.Run();
         }
@@ -119,17 +122,30 @@ internal sealed class MonitorProcess : IDisposable
     }
 
     private ApiServer OpenApi() => new(
-        _arguments.ApiSocket, _arguments.PayloadLimit, _door, new ApiAnswers(_arguments.Id, ProgramVersion.Text), new ApiMetrics(_metrics), _logger.For("api"));
+        _arguments.ApiSocket, _arguments.PayloadLimit, _door, new ApiAnswers(_arguments.Id, ProgramVersion.Text), new ApiMetrics(_metrics), _logger.For("api"), () => _filters?.TryInstallForApi() ?? false);
 
     private MicroVm StartMachine(VmResources resources, MmdsDataStore metadata)
     {
         var start = Stopwatch.GetTimestamp();
+        var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
         var machine = new MicroVmBuilder(_loop, End)
         {
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
+            ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
         }.Build(resources);
         MachineMetrics.Observe(_metrics, machine);
+        try
+        {
+            filters?.InstallForProcess();
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
+
+        _filters = filters;
         machine.Resume();
         return machine;
     }

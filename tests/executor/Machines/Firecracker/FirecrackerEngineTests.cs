@@ -26,7 +26,7 @@ public sealed class FirecrackerEngineTests : IDisposable
         Assert.Equal(
         [
             """PUT /machine-config {"vcpu_count":2,"mem_size_mib":512}""",
-            $$"""PUT /boot-source {"kernel_image_path":"{{_root}}/kernel","initrd_path":"{{_root}}/initramfs","boot_args":"console=ttyS0 quiet panic=-1 reboot=k cryptomgr.notests runnervm_vsock=1024"}""",
+            $$"""PUT /boot-source {"kernel_image_path":"{{_root}}/kernel","initrd_path":"{{_root}}/initramfs","boot_args":"console=ttyS0 quiet panic=-1 reboot=k cryptomgr.notests rcupdate.rcu_expedited=1 runnervm_vsock=1024"}""",
             $$"""PUT /drives/root {"drive_id":"root","path_on_host":"{{_root}}/root","is_root_device":false,"is_read_only":true,"cache_type":"Unsafe"}""",
             $$"""PUT /drives/scratch {"drive_id":"scratch","path_on_host":"{{_root}}/scratch","is_root_device":false,"is_read_only":false,"cache_type":"Unsafe"}""",
             $$"""PUT /vsock {"guest_cid":3,"uds_path":"{{_root}}/run/vsock"}""",
