@@ -21,6 +21,9 @@ internal sealed class LineOutput : IDisposable
     /// <summary>Left in the mode it is in: it is not ours alone.</summary>
     public static LineOutput StandardOutput() => new(new FileDescriptor(1));
 
+    /// <summary>Likewise. .NET's own would make a thread and handle signals, which a confined process may not.</summary>
+    public static LineOutput StandardError() => new(new FileDescriptor(2));
+
     /// <summary>False when nothing or not all of it was written; a line cut short is ended before the next one.</summary>
     /// <param name="line">With its line feed.</param>
     public bool TryWrite(ReadOnlySpan<byte> line)
