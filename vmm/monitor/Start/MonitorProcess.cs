@@ -38,6 +38,7 @@ internal sealed class MonitorProcess : IDisposable
         _logger = new(arguments.Id, clock);
         _log = _logger.For("machine");
         _metrics = new(arguments.Id, clock);
+        _metrics.Group("logger").Observe("missed_log_count", () => _logger.Missed).Observe("missed_metrics_count", () => _metrics.Missed);
         _metadata = new(arguments.MmdsLimit ?? arguments.PayloadLimit, clock);
         var preBoot = new PreBootController(StartMachine, _metadata, _logger, _metrics, arguments.BootTimer);
         _door = new(_loop, preBoot, _metadata, _metrics, _logger.For("control"));
@@ -55,6 +56,7 @@ internal sealed class MonitorProcess : IDisposable
             // Before the machine: once it has started no thread is made any more. Requests wait for the loop.
             api?.Start();
             if (boot is not null) _door.Run(boot);
+            TellStartTime();
             _loop.Run();
         }
         catch (VmmFaultException fault)
@@ -139,6 +141,7 @@ internal sealed class MonitorProcess : IDisposable
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
         }.Build(resources);
+        MachineMetrics.Observe(_metrics, machine);
         try
         {
             filters?.InstallForProcess();
@@ -152,6 +155,15 @@ internal sealed class MonitorProcess : IDisposable
         _filters = filters;
         machine.Resume();
         return machine;
+    }
+
+    /// <summary>From whoever decided that we start to when we can be asked; Firecracker's name for it.</summary>
+    private void TellStartTime()
+    {
+        var startup = _metrics.Group("api_server").Gauge("process_startup_time_us");
+        if (_arguments.StartTimeUs is not { } start) return;
+        // Stopwatch counts CLOCK_MONOTONIC in nanoseconds on Linux.
+        startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
     }
 
     private void LogBootTime(TimeSpan took) =>
