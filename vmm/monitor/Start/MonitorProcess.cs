@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Api.Bodies;
 using RunnerVm.Vmm.Monitor.Configuration;
@@ -17,6 +18,9 @@ namespace RunnerVm.Vmm.Monitor.Start;
 /// <summary>The whole program, wired: logger, metrics, event loop, API, and the machine when it is asked for.</summary>
 internal sealed class MonitorProcess : IDisposable
 {
+    /// <summary>Never closed.</summary>
+    private static readonly LineOutput Errors = LineOutput.StandardError();
+
     private readonly Arguments _arguments;
     private readonly EventLoop _loop = new();
     private readonly Logger _logger;
@@ -79,9 +83,11 @@ internal sealed class MonitorProcess : IDisposable
 
     private static int Complain(string problem, int status)
     {
-        Console.Error.WriteLine(problem);
+        Say(problem);
         return status;
     }
+
+    private static void Say(string sentence) => Errors.TryWrite(Encoding.UTF8.GetBytes(sentence + "\n"));
 
     private void Configure()
     {
@@ -180,7 +186,7 @@ internal sealed class MonitorProcess : IDisposable
         else
         {
             _log.Error(end.Sentence);
-            Console.Error.WriteLine(end.Sentence);
+            Say(end.Sentence);
         }
 
         _loop.Stop();
