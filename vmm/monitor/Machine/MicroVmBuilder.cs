@@ -5,7 +5,9 @@ using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Legacy;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Machine.Cpu;
+using RunnerVm.Vmm.Monitor.RateLimiting;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Kvm;
@@ -33,6 +35,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
+
+    /// <summary>Who answers on an interface beside the host's network (the metadata service); null for nobody.</summary>
+    public Func<NetworkInterface, IFrameResponder?> Responder { get; init; } = static _ => null;
 
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
@@ -69,7 +74,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         var vm = parts.Own(CreateVm(kvm, memory, resources.Machine));
         var legacy = AddLegacy(resources, parts, vm).ToList();
         parts.Virtio = parts.Own(new VirtioDevices());
-        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message))));
+        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
 
         var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
         WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
@@ -166,9 +171,10 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         var keyboardInterrupt = parts.Own(new EventFd());
         vm.ConnectInterrupt(keyboardInterrupt, MemoryLayout.KeyboardGsi);
 
-        parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop));
+        parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop, TokenBucket.Of(resources.Serial?.RateLimiter, TimeProvider.System)));
+        parts.Serial = new SerialPort(parts.Console, serialInterrupt);
         parts.Keyboard = new I8042(keyboardInterrupt, () => parts.End(GuestEnd.Reset("i8042 reset line")));
-        yield return new(SerialPort.Port, SerialPort.Ports, new SerialPort(parts.Console, serialInterrupt));
+        yield return new(SerialPort.Port, SerialPort.Ports, parts.Serial);
         yield return new(I8042.Port, I8042.Ports, parts.Keyboard);
         yield return new(AcpiSleep.Port, AcpiSleep.Ports, new AcpiSleep(() => parts.End(GuestEnd.Off)));
     }

@@ -47,6 +47,8 @@ internal sealed partial class Vcpu : IDisposable
     /// <summary>Exits to us so far, for figures.</summary>
     public long Exits { get; private set; }
 
+    public VcpuCounters Counters { get; } = new();
+
     /// <summary>Starts the thread, which stays paused.</summary>
     public void Start()
     {

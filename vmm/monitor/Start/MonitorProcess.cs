@@ -31,6 +31,7 @@ internal sealed class MonitorProcess : IDisposable
         _logger = new(arguments.Id, clock);
         _log = _logger.For("machine");
         _metrics = new(arguments.Id, clock);
+        _metrics.Group("logger").Observe("missed_log_count", () => _logger.Missed).Observe("missed_metrics_count", () => _metrics.Missed);
         _metadata = new(arguments.MmdsLimit ?? arguments.PayloadLimit, clock);
         var preBoot = new PreBootController(StartMachine, _metadata, _logger, _metrics, arguments.BootTimer);
         _door = new(_loop, preBoot, _metadata, _metrics, _logger.For("control"));
@@ -47,6 +48,7 @@ internal sealed class MonitorProcess : IDisposable
             using var api = _arguments.NoApi ? null : OpenApi();
             if (boot is not null) _door.Run(boot);
             api?.Start();
+            TellStartTime();
             _loop.Run();
         }
         catch (VmmFaultException fault)
@@ -127,8 +129,18 @@ internal sealed class MonitorProcess : IDisposable
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
         }.Build(resources);
+        MachineMetrics.Observe(_metrics, machine);
         machine.Resume();
         return machine;
+    }
+
+    /// <summary>From whoever decided that we start to when we can be asked; Firecracker's name for it.</summary>
+    private void TellStartTime()
+    {
+        var startup = _metrics.Group("api_server").Gauge("process_startup_time_us");
+        if (_arguments.StartTimeUs is not { } start) return;
+        // Stopwatch counts CLOCK_MONOTONIC in nanoseconds on Linux.
+        startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
     }
 
     private void LogBootTime(TimeSpan took) =>
