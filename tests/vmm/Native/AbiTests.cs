@@ -27,6 +27,7 @@ public sealed class AbiTests
             typeof(pollfd),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
+            typeof(sock_filter), typeof(sock_fprog), typeof(seccomp_data), typeof(sigaction),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -58,6 +59,20 @@ public sealed class AbiTests
     }
 
     [Fact]
+    public async Task Every_system_call_has_the_number_of_the_C_headers()
+    {
+        var source = new StringBuilder(Headers);
+        foreach (var call in Enum.GetValues<SystemCall>())
+        {
+            // Headers may be older than the youngest calls.
+            source.AppendLine($"#ifdef __NR_{call}\n_Static_assert(__NR_{call} == {(int)call}, \"{call}\");");
+            source.AppendLine((int)call < 450 ? $"#else\n#error {call}\n#endif" : "#endif");
+        }
+
+        await CompileAsync(source.ToString());
+    }
+
+    [Fact]
     public async Task A_wrong_number_would_be_noticed()
     {
         var problem = await Assert.ThrowsAnyAsync<Exception>(() => CompileAsync(Headers + "_Static_assert(KVM_RUN == 1, \"\");"));
@@ -76,7 +91,9 @@ public sealed class AbiTests
         #include <sys/eventfd.h>
         #include <sys/mman.h>
         #include <net/if.h>
+        #include <sys/prctl.h>
         #include <sys/random.h>
+        #include <sys/syscall.h>
         #include <sys/stat.h>
         #include <sys/socket.h>
         #include <sys/timerfd.h>
@@ -84,11 +101,14 @@ public sealed class AbiTests
         #include <sys/un.h>
         #include <time.h>
         #include <unistd.h>
+        #include <linux/audit.h>
         #include <linux/falloc.h>
+        #include <linux/filter.h>
         #include <linux/fs.h>
         #include <linux/if_tun.h>
         #include <linux/kvm.h>
         #include <linux/mman.h>
+        #include <linux/seccomp.h>
 
         """;
 
