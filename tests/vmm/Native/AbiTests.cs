@@ -28,6 +28,7 @@ public sealed class AbiTests
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
             typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
+            typeof(sock_filter), typeof(sock_fprog), typeof(seccomp_data), typeof(sigaction),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -63,6 +64,20 @@ public sealed class AbiTests
     /// <summary>A function in C, so no static assertion; the expected number is what makedev(3) gave.</summary>
     [Fact]
     public void A_device_number_is_packed_as_in_the_C_library() => Assert.Equal(316661085455770ul, LibC.makedev(0x12345, 0x6789a));
+
+    [Fact]
+    public async Task Every_system_call_has_the_number_of_the_C_headers()
+    {
+        var source = new StringBuilder(Headers);
+        foreach (var call in Enum.GetValues<SystemCall>())
+        {
+            // Headers may be older than the youngest calls.
+            source.AppendLine($"#ifdef __NR_{call}\n_Static_assert(__NR_{call} == {(int)call}, \"{call}\");");
+            source.AppendLine((int)call < 450 ? $"#else\n#error {call}\n#endif" : "#endif");
+        }
+
+        await CompileAsync(source.ToString());
+    }
 
     [Fact]
     public async Task A_wrong_number_would_be_noticed()
@@ -102,11 +117,14 @@ public sealed class AbiTests
         #include <unistd.h>
         #include <linux/capability.h>
         #include <linux/close_range.h>
+        #include <linux/audit.h>
         #include <linux/falloc.h>
+        #include <linux/filter.h>
         #include <linux/fs.h>
         #include <linux/if_tun.h>
         #include <linux/kvm.h>
         #include <linux/mman.h>
+        #include <linux/seccomp.h>
 
         """;
 

@@ -16,8 +16,8 @@ internal sealed class MonitorProgram : IDisposable
 
     private MonitorProgram(string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "runnervm-vmm"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        Assert.SkipUnless(File.Exists(start.FileName), $"There is no {start.FileName}.");
+        var start = new ProcessStartInfo(Path.Combine(Jailer.JailRun.Programs, "runnervm-vmm"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        Assert.SkipUnless(File.Exists(start.FileName), $"There is no {start.FileName}: .ci/prepare builds it.");
         _process = Process.Start(start)!;
         (_output, _errors) = (_process.StandardOutput.ReadToEndAsync(), _process.StandardError.ReadToEndAsync());
     }

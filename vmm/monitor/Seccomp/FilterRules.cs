@@ -75,10 +75,13 @@ internal static class FilterRules
         Allow(SystemCall.writev),
         Allow(SystemCall.futex),
         Allow(SystemCall.sched_yield),
+        Allow(SystemCall.nanosleep),
+        Allow(SystemCall.clock_nanosleep),
         Allow(SystemCall.madvise),
         Allow(SystemCall.mmap, HasNot(2, LibC.PROT_EXEC), Has(3, LibC.MAP_ANONYMOUS)),
         Allow(SystemCall.mprotect, HasNot(2, LibC.PROT_EXEC)),
         Allow(SystemCall.munmap),
+        Allow(SystemCall.mremap),
         Allow(SystemCall.brk),
         Allow(SystemCall.rt_sigprocmask),
         Allow(SystemCall.rt_sigreturn),
@@ -116,10 +119,11 @@ internal static class FilterRules
     [
         .. new[]
         {
-            SystemCall.mmap, SystemCall.mprotect, SystemCall.mremap, SystemCall.openat, SystemCall.read, SystemCall.pread64, SystemCall.lseek, SystemCall.close,
+            SystemCall.mmap, SystemCall.mprotect, SystemCall.openat, SystemCall.read, SystemCall.pread64, SystemCall.lseek, SystemCall.close,
             SystemCall.fstat, SystemCall.newfstatat, SystemCall.stat, SystemCall.access, SystemCall.readlink, SystemCall.getcwd, SystemCall.fcntl,
             SystemCall.flock, SystemCall.fadvise64, SystemCall.ftruncate, SystemCall.clone, SystemCall.clone3, SystemCall.set_robust_list,
             SystemCall.rseq, SystemCall.sigaltstack, SystemCall.prctl, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity,
+            SystemCall.sched_getparam, SystemCall.sched_getscheduler, SystemCall.sched_get_priority_min, SystemCall.sched_get_priority_max,
         }.Select(static call => Allow(call)),
     ];
 }

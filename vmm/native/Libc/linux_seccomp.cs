@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace RunnerVm.Vmm.Native.Libc;
 
 internal static partial class LibC
@@ -19,7 +21,11 @@ internal struct seccomp_data
     public int nr;
     public uint arch;
     public ulong instruction_pointer;
+    public seccomp_data_args args;
+}
 
-    /// <summary>Of six.</summary>
-    public ulong args;
+[InlineArray(6)]
+internal struct seccomp_data_args
+{
+    private ulong _element;
 }

@@ -29,7 +29,7 @@ internal static partial class LibC
 
     /// <summary>For calls the C library has no function for; variadic in C, its arguments in registers on x86-64.</summary>
     [LibraryImport("libc", SetLastError = true)]
-    public static unsafe partial nint syscall(nint number, nuint first, nuint second, void* third);
+    public static partial nint syscall(nint number, nuint first, nuint second, nuint third);
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int fchownat(int directory, byte* path, uint owner, uint group, int flags);

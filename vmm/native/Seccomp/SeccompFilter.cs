@@ -25,7 +25,7 @@ internal static class SeccompFilter
         {
             var argument = new sock_fprog { len = checked((ushort)program.Length), filter = instructions };
             // SAFETY: the kernel copies the pinned program during the call.
-            var result = LibC.syscall((nint)SystemCall.seccomp, LibC.SECCOMP_SET_MODE_FILTER, flags, &argument);
+            var result = LibC.syscall((nint)SystemCall.seccomp, LibC.SECCOMP_SET_MODE_FILTER, flags, (nuint)(&argument));
             if (result >= 0) return result;
             var last = LinuxException.Last("filter system calls");
             throw new LinuxException("filter system calls", last.Errno, last.Errno switch
