@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Api.Bodies;
 using RunnerVm.Vmm.Monitor.Configuration;
@@ -10,12 +11,16 @@ using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
 using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Native;
+using RunnerVm.Vmm.Native.Handles;
 
 namespace RunnerVm.Vmm.Monitor.Start;
 
 /// <summary>The whole program, wired: logger, metrics, event loop, API, and the machine when it is asked for.</summary>
 internal sealed class MonitorProcess : IDisposable
 {
+    /// <summary>Never closed.</summary>
+    private static readonly LineOutput Errors = LineOutput.StandardError();
+
     private readonly Arguments _arguments;
     private readonly EventLoop _loop = new();
     private readonly Logger _logger;
@@ -78,9 +83,11 @@ internal sealed class MonitorProcess : IDisposable
 
     private static int Complain(string problem, int status)
     {
-        Console.Error.WriteLine(problem);
+        Say(problem);
         return status;
     }
+
+    private static void Say(string sentence) => Errors.TryWrite(Encoding.UTF8.GetBytes(sentence + "\n"));
 
     private void Configure()
     {
@@ -133,6 +140,7 @@ internal sealed class MonitorProcess : IDisposable
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
+            Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
         }.Build(resources);
         MachineMetrics.Observe(_metrics, machine);
         try
@@ -159,6 +167,15 @@ internal sealed class MonitorProcess : IDisposable
         startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
     }
 
+    /// <summary>A person at a terminal may type on the console that is shown there; a script's input is not the guest's.</summary>
+    private static FileDescriptor? Keyboard()
+    {
+        var input = FileDescriptor.Duplicate(0);
+        if (input.IsTerminal) return input;
+        input.Dispose();
+        return null;
+    }
+
     private void LogBootTime(TimeSpan took) =>
         _log.Info($"Guest-boot-time = {took.TotalMicroseconds:F0} us {took.TotalMilliseconds:F0} ms");
 
@@ -169,7 +186,7 @@ internal sealed class MonitorProcess : IDisposable
         else
         {
             _log.Error(end.Sentence);
-            Console.Error.WriteLine(end.Sentence);
+            Say(end.Sentence);
         }
 
         _loop.Stop();
