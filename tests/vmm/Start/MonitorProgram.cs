@@ -4,7 +4,7 @@ using Xunit;
 
 namespace RunnerVm.Tests.Vmm.Start;
 
-/// <summary>The program itself, as another process.</summary>
+/// <summary>The program itself as it is shipped, filters and all, as another process.</summary>
 internal sealed class MonitorProgram : IDisposable
 {
     /// <summary>Long, since ring 0 may be emulated; nothing waits for it when all is well.</summary>
