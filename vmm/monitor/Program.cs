@@ -1,6 +1,7 @@
 using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Probe;
 using RunnerVm.Vmm.Monitor.Start;
+using RunnerVm.Vmm.Native;
 
 switch (args)
 {
@@ -23,4 +24,9 @@ catch (ArgumentProblemException problem)
 {
     Console.Error.WriteLine(problem.Message);
     return ExitStatus.BadArguments;
+}
+catch (LinuxException problem)
+{
+    Console.Error.WriteLine(problem.Message);
+    return ExitStatus.Failed;
 }

@@ -27,6 +27,7 @@ public sealed class AbiTests
             typeof(pollfd), typeof(termios),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
+            typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -39,6 +40,9 @@ public sealed class AbiTests
         AppendExit(source, typeof(kvm_run_fail_entry), "fail_entry");
         AppendExit(source, typeof(kvm_run_internal), "internal");
         AppendExit(source, typeof(kvm_run_system_event), "system_event");
+        source.AppendLine($"_Static_assert(sizeof(posix_spawnattr_t) == {Marshal.SizeOf<posix_spawnattr_t>()}, \"posix_spawnattr_t\");");
+        source.AppendLine($"_Static_assert(sizeof(posix_spawn_file_actions_t) == {Marshal.SizeOf<posix_spawn_file_actions_t>()}, \"posix_spawn_file_actions_t\");");
+        source.AppendLine($"_Static_assert(makedev(0x12345, 0x6789a) == {LibC.makedev(0x12345, 0x6789a)}ul, \"makedev\");");
         source.AppendLine("_Static_assert(sizeof(sigset_t) == 128, \"sigset_t\");");
         source.AppendLine("_Static_assert(offsetof(struct kvm_signal_mask, sigset) == 4, \"kvm_signal_mask\");");
         await CompileAsync(source.ToString());
@@ -70,11 +74,20 @@ public sealed class AbiTests
         #include <fcntl.h>
         #include <limits.h>
         #include <poll.h>
+        #include <sched.h>
         #include <signal.h>
+        #include <spawn.h>
         #include <stddef.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
+        #include <sys/ioctl.h>
         #include <sys/mman.h>
+        #include <sys/mount.h>
+        #include <sys/prctl.h>
+        #include <sys/resource.h>
+        #include <sys/statvfs.h>
+        #include <sys/syscall.h>
+        #include <sys/sysmacros.h>
         #include <net/if.h>
         #include <sys/random.h>
         #include <sys/stat.h>
@@ -85,6 +98,8 @@ public sealed class AbiTests
         #include <termios.h>
         #include <time.h>
         #include <unistd.h>
+        #include <linux/capability.h>
+        #include <linux/close_range.h>
         #include <linux/falloc.h>
         #include <linux/fs.h>
         #include <linux/if_tun.h>

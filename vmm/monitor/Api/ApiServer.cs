@@ -17,13 +17,16 @@ internal sealed class ApiServer : IDisposable
     private readonly ApiAnswers _answers;
     private readonly ApiMetrics _metrics;
     private readonly ModuleLog _log;
+    private readonly Func<bool>? _confine;
     private readonly Thread _thread;
+    private bool _confined;
 
+    /// <param name="confine">Called on the API's thread at each request until it says that the thread is confined.</param>
     /// <exception cref="Native.LinuxException">The socket cannot be opened.</exception>
-    public ApiServer(string socket, int mostPayload, VmmDoor door, ApiAnswers answers, ApiMetrics metrics, ModuleLog log)
+    public ApiServer(string socket, int mostPayload, VmmDoor door, ApiAnswers answers, ApiMetrics metrics, ModuleLog log, Func<bool>? confine = null)
     {
         _server = new HttpServer(socket, mostPayload);
-        (_door, _answers, _metrics, _log) = (door, answers, metrics, log);
+        (_door, _answers, _metrics, _log, _confine) = (door, answers, metrics, log, confine);
         _thread = new Thread(() => _server.Run(Handle)) { Name = "api", IsBackground = true };
     }
 
@@ -46,7 +49,9 @@ internal sealed class ApiServer : IDisposable
         var request = new ApiRequest(http.Method, http.Path, http.Body);
         Describe(request, http.Body);
         _metrics.Count(request);
+        Confine();
         var response = Answer(request);
+        Confine();
         if (response.Status < 400)
         {
             _log.Info($"The request was executed successfully. Status code: {response.Status}.");
@@ -57,6 +62,9 @@ internal sealed class ApiServer : IDisposable
         _log.Error($"The request was refused. Status code: {response.Status}. {Encoding.UTF8.GetString(response.Body!.Value.Span)}");
         return response;
     }
+
+    /// <summary>As soon as it can be: the machine starts in the middle of a request, or before the first one.</summary>
+    private void Confine() => _confined = _confined || (_confine?.Invoke() ?? true);
 
     private HttpResponse Answer(ApiRequest request)
     {

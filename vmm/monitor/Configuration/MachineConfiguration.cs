@@ -22,9 +22,6 @@ internal sealed record MachineConfiguration
     public bool TrackDirtyPages { get; init; }
 
     public HugePages HugePages { get; init; }
-
-    /// <summary>Firecracker's named templates; None only.</summary>
-    public string? CpuTemplate { get; init; }
 }
 
 /// <summary>"None" or "2M" on the wire.</summary>

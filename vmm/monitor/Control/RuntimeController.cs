@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
@@ -11,6 +12,8 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
     public const string NotAfter = "The requested operation is not supported after starting the microVM.";
     public const string NoBalloon = "There is no balloon: it is set with PUT /balloon, before the start.";
     private const string HotPlug = "It would be plugged into a running machine, which takes PCI, and that is not here. Send it before InstanceStart.";
+    private readonly Gauge _pauseTime = metrics.Group("latencies_us").Gauge("vmm_pause_vm");
+    private readonly Gauge _resumeTime = metrics.Group("latencies_us").Gauge("vmm_resume_vm");
     private VmResources _resources = resources;
 
     /// <exception cref="VmmFaultException">Refused; nothing has changed.</exception>
@@ -60,10 +63,10 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
         switch (action)
         {
             case VmmAction.Pause:
-                machine.Pause();
+                Time(_pauseTime, machine.Pause);
                 break;
             case VmmAction.Resume:
-                machine.Resume();
+                Time(_resumeTime, machine.Resume);
                 break;
             case VmmAction.SendCtrlAltDel:
                 machine.SendCtrlAltDel();
@@ -89,6 +92,13 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
             default:
                 throw new VmmFaultException(NotAfter);
         }
+    }
+
+    private static void Time(Gauge microseconds, Action action)
+    {
+        var start = Stopwatch.GetTimestamp();
+        action();
+        microseconds.Set((long)Stopwatch.GetElapsedTime(start).TotalMicroseconds);
     }
 
     private void UpdateStatistics(int seconds)

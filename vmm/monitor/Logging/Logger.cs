@@ -38,7 +38,12 @@ internal sealed class Logger : IDisposable
         var output = configuration.LogPath is { } path ? Open(path) : null;
         lock (_writing)
         {
-            if (output is not null) _output = output;
+            if (output is not null)
+            {
+                _output.Dispose();
+                _output = output;
+            }
+
             _level = configuration.Level ?? LogLevel.Info;
             _module = configuration.Module ?? _module;
             _showLevel = configuration.ShowLevel ?? _showLevel;
@@ -58,10 +63,8 @@ internal sealed class Logger : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        // Standard output stays open: somebody may still print a last word.
-    }
+    /// <summary>Nobody may log any more.</summary>
+    public void Dispose() => _output.Dispose();
 
     private static LineOutput Open(string path)
     {

@@ -11,6 +11,9 @@ internal static class ArgumentParser
 {
     private const int MostId = 64;
 
+    /// <summary>Of a body or the metadata: far more than a machine's description needs, and nothing overflows.</summary>
+    private const int MostBytes = 1 << 28;
+
     private static readonly Option[] Options =
     [
         new("--api-sock", "PATH", "Unix socket of the API. Default: /run/firecracker.socket", static (a, v) => a with { ApiSocket = v }),
@@ -85,9 +88,9 @@ internal static class ArgumentParser
         ? level
         : throw new ArgumentProblemException($"--level {level}: choose {Logging.LogLevels.Known}.");
 
-    private static int CheckSize(string name, string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && size > 0
+    private static int CheckSize(string name, string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && size is > 0 and <= MostBytes
         ? size
-        : throw new ArgumentProblemException($"{name} {text}: takes a number of bytes, 1 to {int.MaxValue}.");
+        : throw new ArgumentProblemException($"{name} {text}: takes a number of bytes, 1 to {MostBytes}.");
 
     private static long CheckTime(string name, string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
         ? time

@@ -8,6 +8,7 @@ using RunnerVm.Vmm.Monitor.Logging;
 using RunnerVm.Vmm.Monitor.Machine;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
+using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 
@@ -23,6 +24,7 @@ internal sealed class MonitorProcess : IDisposable
     private readonly MmdsDataStore _metadata;
     private readonly VmmDoor _door;
     private readonly ModuleLog _log;
+    private volatile SeccompFilters? _filters;
     private int _status;
 
     public MonitorProcess(Arguments arguments)
@@ -32,6 +34,7 @@ internal sealed class MonitorProcess : IDisposable
         _logger = new(arguments.Id, clock);
         _log = _logger.For("machine");
         _metrics = new(arguments.Id, clock);
+        _metrics.Group("logger").Observe("missed_log_count", () => _logger.Missed).Observe("missed_metrics_count", () => _metrics.Missed);
         _metadata = new(arguments.MmdsLimit ?? arguments.PayloadLimit, clock);
         var preBoot = new PreBootController(StartMachine, _metadata, _logger, _metrics, arguments.BootTimer);
         _door = new(_loop, preBoot, _metadata, _metrics, _logger.For("control"));
@@ -46,8 +49,10 @@ internal sealed class MonitorProcess : IDisposable
             Configure();
             var boot = _arguments.ConfigFile is { } path ? ReadConfiguration(path) : null;
             using var api = _arguments.NoApi ? null : OpenApi();
-            if (boot is not null) _door.Run(boot);
+            // Before the machine: once it has started no thread is made any more. Requests wait for the loop.
             api?.Start();
+            if (boot is not null) _door.Run(boot);
+            TellStartTime();
             _loop.Run();
         }
         catch (VmmFaultException fault)
@@ -118,17 +123,31 @@ internal sealed class MonitorProcess : IDisposable
     }
 
     private ApiServer OpenApi() => new(
-        _arguments.ApiSocket, _arguments.PayloadLimit, _door, new ApiAnswers(_arguments.Id, ProgramVersion.Text), new ApiMetrics(_metrics), _logger.For("api"));
+        _arguments.ApiSocket, _arguments.PayloadLimit, _door, new ApiAnswers(_arguments.Id, ProgramVersion.Text), new ApiMetrics(_metrics), _logger.For("api"), () => _filters?.TryInstallForApi() ?? false);
 
     private MicroVm StartMachine(VmResources resources, MmdsDataStore metadata)
     {
         var start = Stopwatch.GetTimestamp();
+        var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
         var machine = new MicroVmBuilder(_loop, End)
         {
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
             Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
+            ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
         }.Build(resources);
+        MachineMetrics.Observe(_metrics, machine);
+        try
+        {
+            filters?.InstallForProcess();
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
+
+        _filters = filters;
         machine.Resume();
         return machine;
     }
@@ -140,6 +159,15 @@ internal sealed class MonitorProcess : IDisposable
         if (input.IsTerminal) return input;
         input.Dispose();
         return null;
+    }
+
+    /// <summary>From whoever decided that we start to when we can be asked; Firecracker's name for it.</summary>
+    private void TellStartTime()
+    {
+        var startup = _metrics.Group("api_server").Gauge("process_startup_time_us");
+        if (_arguments.StartTimeUs is not { } start) return;
+        // Stopwatch counts CLOCK_MONOTONIC in nanoseconds on Linux.
+        startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
     }
 
     private void LogBootTime(TimeSpan took) =>

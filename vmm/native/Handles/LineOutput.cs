@@ -18,8 +18,8 @@ internal sealed class LineOutput : IDisposable
     /// <summary>Opened for reading too, so that a named pipe needs nobody at its other end. Made when it is not there.</summary>
     public static LineOutput Open(string path) => new(FileDescriptor.Open(path, LibC.O_RDWR | LibC.O_CREAT | LibC.O_APPEND | LibC.O_NONBLOCK));
 
-    /// <summary>Left in the mode it is in: it is not ours alone.</summary>
-    public static LineOutput StandardOutput() => new(new FileDescriptor(1));
+    /// <summary>A descriptor of our own, which can go while others still write there; left in the mode it is in.</summary>
+    public static LineOutput StandardOutput() => new(FileDescriptor.Duplicate(1));
 
     /// <summary>False when nothing or not all of it was written; a line cut short is ended before the next one.</summary>
     /// <param name="line">With its line feed.</param>
