@@ -30,6 +30,8 @@ internal sealed class ArgumentParser
 
         """;
 
+    /// <summary>The limit binds us too, when we write the number of the process.</summary>
+    private const int SmallestFile = 4096;
     private static readonly string[] Flags = ["--daemonize", "--new-pid-ns"];
     private static readonly string[] Repeatable = ["--cgroup", "--resource-limit"];
     private readonly List<string> _problems = [];
@@ -158,9 +160,9 @@ internal sealed class ArgumentParser
         var isNumber = ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
         switch (name)
         {
-            case "fsize" when isNumber: _request = _request with { FileSizeLimit = number }; break;
+            case "fsize" when isNumber && number >= SmallestFile: _request = _request with { FileSizeLimit = number }; break;
             case "no-file" when isNumber: _request = _request with { OpenFilesLimit = number }; break;
-            default: _problems.Add($"--resource-limit {text}: fsize=BYTES or no-file=NUMBER."); break;
+            default: _problems.Add($"--resource-limit {text}: fsize=BYTES (4096 or more) or no-file=NUMBER."); break;
         }
     }
 

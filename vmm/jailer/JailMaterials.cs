@@ -40,7 +40,8 @@ internal sealed record JailMaterials : IDisposable
         if (request.ChrootBase.Length != 0) found.Try(() => found.CheckBase(request.ChrootBase));
         if (request.NetworkNamespace is { Length: > 0 } path) found.Try(() => found.NetworkNamespace = OpenQuietly(path, "Make it: ip netns add NAME."));
         if (request.Daemonize) found.Try(() => found.Null = FileDescriptor.Open("/dev/null", LibC.O_RDWR));
-        found.Try(() => found.Cgroups = CgroupPlan.Make(request, CgroupMounts.OfHost(), found._problems));
+        if (request.CgroupValues.Count != 0 || request.CgroupVersion == 2)
+            found.Try(() => found.Cgroups = CgroupPlan.Make(request, CgroupMounts.OfHost(), found._problems));
         found.Devices = [.. DevicePaths.Select(static path => (Path: path, Device: CharacterDevice.Find(path)))
             .Where(static found => found.Device is not null).Select(static found => (found.Path, found.Device!.Value))];
         return (found, found._problems);
@@ -55,13 +56,17 @@ internal sealed record JailMaterials : IDisposable
 
     private void OpenProgram(string path)
     {
-        if (File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target)
+        try
         {
-            _problems.Add($"--exec-file {path}: a symbolic link, and the jail's folder has the program's own name. Name the program: {target.FullName}.");
+            Program = OpenQuietly(path, "Correct the path.", LibC.O_NOFOLLOW);
+        }
+        catch (LinuxException problem) when (problem.Errno == LibC.ELOOP)
+        {
+            var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? "it";
+            _problems.Add($"--exec-file {path}: a symbolic link, and the jail's folder has the program's own name. Name the program: {target}.");
             return;
         }
 
-        Program = OpenQuietly(path, "Correct the path.", LibC.O_NOFOLLOW);
         if (Program.Kind() != FileKind.Regular) _problems.Add($"--exec-file {path}: a program is a regular file, and this is none.");
         else if ((File.GetUnixFileMode(path) & UnixFileMode.UserExecute) == 0) _problems.Add($"--exec-file {path}: not executable. chmod +x it, if it is the program.");
     }

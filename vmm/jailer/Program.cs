@@ -39,6 +39,6 @@ using (materials)
 // Without System.Console, which sets up terminal and signals on its first line, by then within the jail.
 static void Say(int descriptor, string text)
 {
-    using var output = FileDescriptor.Duplicate(descriptor);
-    output.Write(Encoding.UTF8.GetBytes(text));
+    // Not disposed: the descriptor is the process's, and no other can be had where the limit of open files is reached.
+    new FileDescriptor(descriptor).Write(Encoding.UTF8.GetBytes(text));
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Isolation;
 using RunnerVm.Vmm.Native.Libc;
 
 namespace RunnerVm.Vmm.Jailer.Cgroups;
@@ -22,26 +23,16 @@ internal abstract class Cgroup
 
     protected static void Make(string path)
     {
-        try
-        {
-            Directory.CreateDirectory(path);
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-        {
-            throw new LinuxException($"make the cgroup {path}", problem is IOException ? LibC.EIO : LibC.EACCES, problem.Message);
-        }
+        using var parent = Folder.Open(Path.GetDirectoryName(path)!);
+        parent.Make(Path.GetFileName(path), 0b111_101_101).Dispose();
     }
 
     protected static string Read(string path)
     {
-        try
-        {
-            return File.ReadAllText(path).Trim();
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-        {
-            throw new LinuxException($"read {path}", problem is FileNotFoundException ? LibC.ENOENT : LibC.EIO, problem.Message);
-        }
+        using var file = FileDescriptor.Open(path, LibC.O_RDONLY);
+        var text = new byte[1 << 14];
+        var length = file.Read(text);
+        return length >= 0 ? Encoding.UTF8.GetString(text, 0, (int)length).Trim() : throw new LinuxException($"read {path}", (int)-length);
     }
 
     /// <summary>In one write: that is how the kernel takes a value.</summary>

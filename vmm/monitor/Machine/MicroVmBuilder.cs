@@ -36,14 +36,14 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
 
-    /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
-    public FileDescriptor? Input { get; init; }
-
     /// <summary>Who answers on an interface beside the host's network (the metadata service); null for nobody.</summary>
     public Func<NetworkInterface, IFrameResponder?> Responder { get; init; } = static _ => null;
 
     /// <summary>Called on each vCPU's thread once, before the guest first runs there.</summary>
     public Action? ConfineVcpu { get; init; }
+
+    /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
+    public FileDescriptor? Input { get; init; }
 
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using RunnerVm.Vmm.Native.Kvm;
 using RunnerVm.Vmm.Native.Libc;
 using RunnerVm.Vmm.Native.Threads;
@@ -11,18 +10,18 @@ namespace RunnerVm.Vmm.Monitor.Seccomp;
 /// What each kind of thread may ask of the kernel once the guest runs, the busiest first. vmm/DESIGN.md says why for each
 /// line; a test holds the two together.
 /// </summary>
-internal static partial class FilterRules
+internal static class FilterRules
 {
     /// <summary>On top of the process's.</summary>
-    public static IReadOnlyList<CallRule> Vcpu { get; } = [.. OfVcpu, .. OfEveryThread, .. RefusedToThreads, .. OfCompiler];
+    public static IReadOnlyList<CallRule> Vcpu => [.. OfVcpu, .. OfEveryThread, .. RefusedToThreads];
 
     /// <summary>On top of the process's.</summary>
-    public static IReadOnlyList<CallRule> Api { get; } = [.. OfApi, .. OfEveryThread, .. RefusedToThreads, .. OfCompiler];
+    public static IReadOnlyList<CallRule> Api => [.. OfApi, .. OfEveryThread, .. RefusedToThreads];
 
     /// <summary>All that any thread may, since a thread's filter can only take away.</summary>
-    public static IReadOnlyList<CallRule> Process { get; } = [.. OfVcpu, .. OfApi, .. OfLoop, .. OfEveryThread, .. OfCompiler];
+    public static IReadOnlyList<CallRule> Process => [.. OfVcpu, .. OfApi, .. OfLoop, .. OfEveryThread];
 
-    private static CallRule[] OfVcpu =>
+    internal static CallRule[] OfVcpu =>
     [
         Allow(SystemCall.ioctl, Is(1, (uint)KvmApi.KVM_RUN)),
         Allow(SystemCall.rt_sigtimedwait),
@@ -36,7 +35,7 @@ internal static partial class FilterRules
         .. StateOfVcpu.Select(static request => Allow(SystemCall.ioctl, Is(1, (uint)request))),
     ];
 
-    private static CallRule[] OfApi =>
+    internal static CallRule[] OfApi =>
     [
         Allow(SystemCall.epoll_wait),
         Allow(SystemCall.recvfrom),
@@ -49,7 +48,7 @@ internal static partial class FilterRules
         Allow(SystemCall.poll),
     ];
 
-    private static CallRule[] OfLoop =>
+    internal static CallRule[] OfLoop =>
     [
         Allow(SystemCall.preadv),
         Allow(SystemCall.pwritev),
@@ -72,7 +71,7 @@ internal static partial class FilterRules
     ];
 
     /// <summary>The runtime, the C library, the last words of the process.</summary>
-    private static CallRule[] OfEveryThread =>
+    internal static CallRule[] OfEveryThread =>
     [
         Allow(SystemCall.write),
         Allow(SystemCall.writev),
@@ -99,7 +98,7 @@ internal static partial class FilterRules
         Allow(SystemCall.exit_group),
     ];
 
-    private static CallRule[] RefusedToThreads => [Refuse(SystemCall.openat)];
+    internal static CallRule[] RefusedToThreads => [Refuse(SystemCall.openat)];
 
     private static nuint[] StateOfVcpu =>
     [
@@ -109,19 +108,20 @@ internal static partial class FilterRules
     /// <summary>The kick of a vCPU, the runtime's own (SIGRTMIN as the C library has it), the end by abort.</summary>
     private static int[] Signals => [ThreadKick.Signal, RuntimeSignal, LibC.SIGABRT];
 
+    /// <summary>The runtime gives a crash back to the kernel.</summary>
     private static int[] Crashes => [LibC.SIGSEGV, LibC.SIGABRT, LibC.SIGBUS, LibC.SIGFPE, LibC.SIGILL];
 
     private const int RuntimeSignal = 34;
 
-    /// <summary>Nothing, unless code is compiled while it runs, as under tests: memory becomes executable then, assemblies are loaded, threads made.</summary>
-    private static CallRule[] OfCompiler => RuntimeFeature.IsDynamicCodeCompiled
-        ?
-        [
-            Allow(SystemCall.mmap), Allow(SystemCall.mprotect), Allow(SystemCall.openat), Allow(SystemCall.read), Allow(SystemCall.pread64),
-            Allow(SystemCall.fstat), Allow(SystemCall.newfstatat), Allow(SystemCall.stat), Allow(SystemCall.access), Allow(SystemCall.readlink), Allow(SystemCall.lseek),
-            Allow(SystemCall.close), Allow(SystemCall.flock), Allow(SystemCall.fadvise64), Allow(SystemCall.getcwd), Allow(SystemCall.fcntl),
-            Allow(SystemCall.clone), Allow(SystemCall.clone3), Allow(SystemCall.set_robust_list), Allow(SystemCall.rseq), Allow(SystemCall.sigaltstack),
-            Allow(SystemCall.prctl), Allow(SystemCall.sched_getaffinity), Allow(SystemCall.sched_setaffinity), Allow(SystemCall.ftruncate), Allow(SystemCall.mremap),
-        ]
-        : [];
+    /// <summary>What the runtime needs besides where it compiles code while it runs, as under tests: executable memory, files, threads.</summary>
+    public static IReadOnlyList<CallRule> OfCompiler =>
+    [
+        .. new[]
+        {
+            SystemCall.mmap, SystemCall.mprotect, SystemCall.mremap, SystemCall.openat, SystemCall.read, SystemCall.pread64, SystemCall.lseek, SystemCall.close,
+            SystemCall.fstat, SystemCall.newfstatat, SystemCall.stat, SystemCall.access, SystemCall.readlink, SystemCall.getcwd, SystemCall.fcntl,
+            SystemCall.flock, SystemCall.fadvise64, SystemCall.ftruncate, SystemCall.clone, SystemCall.clone3, SystemCall.set_robust_list,
+            SystemCall.rseq, SystemCall.sigaltstack, SystemCall.prctl, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity,
+        }.Select(static call => Allow(call)),
+    ];
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Libc;
 using RunnerVm.Vmm.Native.Seccomp;
@@ -10,9 +11,9 @@ namespace RunnerVm.Vmm.Monitor.Seccomp;
 /// </summary>
 internal sealed class SeccompFilters
 {
-    private readonly sock_filter[] _process = BpfProgram.Assemble(FilterRules.Process);
-    private readonly sock_filter[] _vcpu = BpfProgram.Assemble(FilterRules.Vcpu);
-    private readonly sock_filter[] _api = BpfProgram.Assemble(FilterRules.Api);
+    private readonly sock_filter[] _process = Assemble(FilterRules.Process);
+    private readonly sock_filter[] _vcpu = Assemble(FilterRules.Vcpu);
+    private readonly sock_filter[] _api = Assemble(FilterRules.Api);
     private volatile bool _installed;
 
     /// <summary>From now on a trapped call ends the process with a sentence.</summary>
@@ -37,6 +38,9 @@ internal sealed class SeccompFilters
         InstallForThread(_api);
         return true;
     }
+
+    private static sock_filter[] Assemble(IReadOnlyList<CallRule> rules) =>
+        BpfProgram.Assemble(RuntimeFeature.IsDynamicCodeCompiled ? [.. FilterRules.OfCompiler, .. rules] : rules);
 
     private void InstallForThread(sock_filter[] program)
     {

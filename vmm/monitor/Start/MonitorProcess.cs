@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Api.Bodies;
 using RunnerVm.Vmm.Monitor.Configuration;
@@ -17,6 +18,9 @@ namespace RunnerVm.Vmm.Monitor.Start;
 /// <summary>The whole program, wired: logger, metrics, event loop, API, and the machine when it is asked for.</summary>
 internal sealed class MonitorProcess : IDisposable
 {
+    /// <summary>Never closed.</summary>
+    private static readonly LineOutput Errors = LineOutput.StandardError();
+
     private readonly Arguments _arguments;
     private readonly EventLoop _loop = new();
     private readonly Logger _logger;
@@ -79,9 +83,11 @@ internal sealed class MonitorProcess : IDisposable
 
     private static int Complain(string problem, int status)
     {
-        Console.Error.WriteLine(problem);
+        Say(problem);
         return status;
     }
+
+    private static void Say(string sentence) => Errors.TryWrite(Encoding.UTF8.GetBytes(sentence + "\n"));
 
     private void Configure()
     {
@@ -133,8 +139,8 @@ internal sealed class MonitorProcess : IDisposable
         {
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
-            Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
+            Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
         }.Build(resources);
         MachineMetrics.Observe(_metrics, machine);
         try
@@ -152,15 +158,6 @@ internal sealed class MonitorProcess : IDisposable
         return machine;
     }
 
-    /// <summary>A person at a terminal may type on the console that is shown there; a script's input is not the guest's.</summary>
-    private static FileDescriptor? Keyboard()
-    {
-        var input = FileDescriptor.Duplicate(0);
-        if (input.IsTerminal) return input;
-        input.Dispose();
-        return null;
-    }
-
     /// <summary>From whoever decided that we start to when we can be asked; Firecracker's name for it.</summary>
     private void TellStartTime()
     {
@@ -168,6 +165,15 @@ internal sealed class MonitorProcess : IDisposable
         if (_arguments.StartTimeUs is not { } start) return;
         // Stopwatch counts CLOCK_MONOTONIC in nanoseconds on Linux.
         startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
+    }
+
+    /// <summary>A person at a terminal may type on the console that is shown there; a script's input is not the guest's.</summary>
+    private static FileDescriptor? Keyboard()
+    {
+        var input = FileDescriptor.Duplicate(0);
+        if (input.IsTerminal) return input;
+        input.Dispose();
+        return null;
     }
 
     private void LogBootTime(TimeSpan took) =>
@@ -180,7 +186,7 @@ internal sealed class MonitorProcess : IDisposable
         else
         {
             _log.Error(end.Sentence);
-            Console.Error.WriteLine(end.Sentence);
+            Say(end.Sentence);
         }
 
         _loop.Stop();

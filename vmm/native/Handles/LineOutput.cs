@@ -21,6 +21,9 @@ internal sealed class LineOutput : IDisposable
     /// <summary>A descriptor of our own, which can go while others still write there; left in the mode it is in.</summary>
     public static LineOutput StandardOutput() => new(FileDescriptor.Duplicate(1));
 
+    /// <summary>Likewise. .NET's own would make a thread and handle signals, which a confined process may not.</summary>
+    public static LineOutput StandardError() => new(new FileDescriptor(2));
+
     /// <summary>False when nothing or not all of it was written; a line cut short is ended before the next one.</summary>
     /// <param name="line">With its line feed.</param>
     public bool TryWrite(ReadOnlySpan<byte> line)
