@@ -101,6 +101,7 @@ public sealed class AbiTests
         #include <termios.h>
         #include <time.h>
         #include <unistd.h>
+        #include <linux/audit.h>
         #include <linux/capability.h>
         #include <linux/close_range.h>
         #include <linux/falloc.h>
@@ -108,6 +109,7 @@ public sealed class AbiTests
         #include <linux/if_tun.h>
         #include <linux/kvm.h>
         #include <linux/mman.h>
+        #include <linux/seccomp.h>
 
         """;
 
