@@ -98,6 +98,7 @@ public sealed class AbiTests
         #include <stddef.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
+        #include <sys/ioctl.h>
         #include <sys/mman.h>
         #include <sys/mount.h>
         #include <sys/prctl.h>
@@ -115,6 +116,7 @@ public sealed class AbiTests
         #include <termios.h>
         #include <time.h>
         #include <unistd.h>
+        #include <linux/audit.h>
         #include <linux/capability.h>
         #include <linux/close_range.h>
         #include <linux/audit.h>

@@ -64,6 +64,8 @@ internal static class FilterRules
         Allow(SystemCall.newfstatat),
         Allow(SystemCall.fstat),
         Allow(SystemCall.ioctl, Is(1, (uint)LibC.BLKGETSIZE64)),
+        Allow(SystemCall.ioctl, Is(1, (uint)LibC.TCSETS)),
+        Allow(SystemCall.ioctl, Is(1, (uint)LibC.TCGETS)),
         Allow(SystemCall.unlink),
         Allow(SystemCall.seccomp, Is(0, LibC.SECCOMP_SET_MODE_FILTER), Is(1, 0)),
     ];
