@@ -3,25 +3,12 @@ using Xunit;
 namespace RunnerVm.Tests.Lab;
 
 /// <summary>Jobs by <c>runnervm exec</c> in machines of our own monitor: stock kernel, agent, stream over vsock.</summary>
-public sealed class ExecTests(LabFixture lab)
+public sealed class ExecTests(LabFixture lab) : LeavesNothing(lab)
 {
-    /// <summary>What a machine could leave on a host, as text to compare.</summary>
-    private const string Traces = """
-        traces() {
-          pgrep -a runnervm || true
-          ls -A "$RUNNERVM_HOME/runs" 2>/dev/null || true
-          wc -l < /proc/self/mountinfo
-          find /sys/fs/cgroup -type d | grep -c runnervm || true
-          ss -xlH | grep -c runnervm || true
-          ip netns list; losetup -a
-        }
-
-        """;
-
     [Fact]
     public async Task Auto_chooses_our_monitor_where_KVM_is_real()
     {
-        var result = (await lab.RunAsync("""
+        var result = (await Lab.RunAsync("""
             cd "$(mktemp -d)"
             echo 'job: {workspace: none, script: ["echo I am $(uname -r) on $(nproc)", "cat /proc/cmdline"]}' > job.yml
             runnervm exec job.yml
@@ -37,7 +24,7 @@ public sealed class ExecTests(LabFixture lab)
     [InlineData(4)]
     public async Task A_stock_kernel_boots_with_as_many_processors_as_asked(int cpus)
     {
-        var result = (await lab.RunAsync($$"""
+        var result = (await Lab.RunAsync($$"""
             cd "$(mktemp -d)"
             echo 'job: {workspace: none, script: ["echo processors: $(nproc)"]}' > job.yml
             echo 'runner: {cpus: {{cpus}}, memory: 512MB}' >> job.yml
@@ -49,7 +36,7 @@ public sealed class ExecTests(LabFixture lab)
     [Fact]
     public async Task Workspace_egress_artifacts_and_the_audit_line_are_those_of_any_engine()
     {
-        var result = (await lab.RunAsync(Traces + """
+        var result = (await Lab.RunAsync(Traces + """
             set -e; cd "$(mktemp -d)"; mkdir served work
             head -c 20000000 /dev/urandom > served/blob
             cat > serve <<'SH'
@@ -87,7 +74,7 @@ public sealed class ExecTests(LabFixture lab)
     [Fact]
     public async Task A_failing_step_a_timeout_and_a_killed_runner_end_as_on_any_engine_and_leave_nothing()
     {
-        (await lab.RunAsync(Traces + """
+        (await Lab.RunAsync(Traces + """
             set -u; cd "$(mktemp -d)"; traces > before
             echo 'job: {workspace: none, script: ["exit 37"]}' > fail.yml
             runnervm exec --engine vmm fail.yml; [ $? = 37 ] || { echo "not 37"; exit 1; }
@@ -109,7 +96,7 @@ public sealed class ExecTests(LabFixture lab)
     public async Task Twenty_machines_one_after_another_and_five_at_once_leave_nothing()
     {
         var (inARow, atOnce) = Environment.GetEnvironmentVariable("RUNNERVM_SOAK") == "1" ? (20, 5) : (3, 2);
-        (await lab.RunAsync(Traces + $$"""
+        (await Lab.RunAsync(Traces + $$"""
             set -u; cd "$(mktemp -d)"; traces > before
             echo 'job: {workspace: none, script: ["head -c 8 /dev/urandom | od -An -tx8"]}' > job.yml
             printf 'runner: {memory: 256MB}\n' >> job.yml
@@ -126,7 +113,7 @@ public sealed class ExecTests(LabFixture lab)
     public async Task Bytes_through_vsock_both_ways_are_the_same_bytes()
     {
         var mib = Environment.GetEnvironmentVariable("RUNNERVM_SOAK") == "1" ? 256 : 32;
-        (await lab.RunAsync($$"""
+        (await Lab.RunAsync($$"""
             set -eu; cd "$(mktemp -d)"; mkdir work; cd work
             head -c {{mib}}M /dev/urandom > blob
             cat > job.yml <<'YAML'

@@ -24,6 +24,9 @@ internal static class RingZeroProbe
     private const uint Iterations = 1_000_000;
     private const double HopelessBelow = 5e6;
 
+    /// <summary>A busy host takes its processor away in the middle of a million; ring 0 is as fast as the best of a few.</summary>
+    private const int MostTries = 6;
+
     private const ulong CodeAddress = 0x1000;
     private const uint TssAddress = 0xfffbd000;
 
@@ -44,13 +47,20 @@ internal static class RingZeroProbe
 
             Measure(vcpu, memory, WarmUpIterations);
             var speed = Measure(vcpu, memory, FirstIterations);
-            if (speed > HopelessBelow) speed = Measure(vcpu, memory, Iterations);
+            if (speed > HopelessBelow) speed = Best(vcpu, memory);
             return ProbeReport.Ran(api, speed);
         }
         catch (LinuxException e)
         {
             return ProbeReport.Failed(api, e.Problem, e.Fix);
         }
+    }
+
+    private static double Best(KvmVcpu vcpu, MappedRegion memory)
+    {
+        var best = 0.0;
+        for (var tries = 0; tries < MostTries && best <= RealAbove; tries++) best = Math.Max(best, Measure(vcpu, memory, Iterations));
+        return best;
     }
 
     /// <summary>Iterations a second of dec; jnz in 32-bit code at privilege level 0.</summary>
