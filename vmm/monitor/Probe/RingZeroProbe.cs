@@ -15,12 +15,11 @@ internal static class RingZeroProbe
     public const double RealAbove = 50e6;
 
     /// <summary>
-    /// Not timed. The first entry into a guest costs a software CPU 25 ms, once a boot: as much as 20,000 emulated iterations.
+    /// Told apart before the million: they take 7 ms where ring 0 is emulated. The best of several counts, because the
+    /// first entry into a guest costs a software CPU 25 ms, and a busy host takes the processor away for as long.
     /// </summary>
-    private const uint WarmUpIterations = 1_000;
-
-    /// <summary>Told apart before the million: 20,000 iterations take 30 ms where ring 0 is emulated.</summary>
-    private const uint FirstIterations = 20_000;
+    private const uint FirstIterations = 5_000;
+    private const int Attempts = 4;
     private const uint Iterations = 1_000_000;
     private const double HopelessBelow = 5e6;
 
@@ -42,15 +41,22 @@ internal static class RingZeroProbe
             using var vcpu = vm.CreateVcpu(0);
             vcpu.SystemRegisters = FlatProtectedMode(vcpu.SystemRegisters);
 
-            Measure(vcpu, memory, WarmUpIterations);
-            var speed = Measure(vcpu, memory, FirstIterations);
-            if (speed > HopelessBelow) speed = Measure(vcpu, memory, Iterations);
+            var speed = BestOf(vcpu, memory, FirstIterations, HopelessBelow);
+            if (speed > HopelessBelow) speed = BestOf(vcpu, memory, Iterations, RealAbove);
             return ProbeReport.Ran(api, speed);
         }
         catch (LinuxException e)
         {
             return ProbeReport.Failed(api, e.Problem, e.Fix);
         }
+    }
+
+    /// <summary>The best of several measurements, or the first above what is enough.</summary>
+    private static double BestOf(KvmVcpu vcpu, MappedRegion memory, uint iterations, double enough)
+    {
+        double best = 0;
+        for (var attempt = 0; attempt < Attempts && best <= enough; attempt++) best = Math.Max(best, Measure(vcpu, memory, iterations));
+        return best;
     }
 
     /// <summary>Iterations a second of dec; jnz in 32-bit code at privilege level 0.</summary>
