@@ -2,6 +2,7 @@ using CliWrap;
 using RunnerVm.Guests;
 using RunnerVm.Images;
 using RunnerVm.Logs;
+using RunnerVm.Machines;
 
 namespace RunnerVm.Tests.Lab;
 
@@ -12,6 +13,9 @@ namespace RunnerVm.Tests.Lab;
 internal sealed class HostLab : Lab
 {
     private readonly string _folder;
+
+    /// <summary>The script dies with the thread that started it, see <see cref="StarterThread"/>.</summary>
+    private readonly StarterThread _starter = new();
 
     private HostLab(string folder) => _folder = folder;
 
@@ -44,7 +48,7 @@ internal sealed class HostLab : Lab
 
     public override async Task<int> RunAsync(string script, Func<OutputStream, ReadOnlyMemory<byte>, ValueTask> onOutput, StopRequest stop)
     {
-        var result = await Cli.Wrap("setpriv")
+        var command = Cli.Wrap("setpriv")
             .WithArguments([
                 "--pdeathsig", "KILL", "--", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                 "bash", "--noprofile", "--norc", "-c", "ip link set lo up\n" + script])
@@ -52,9 +56,8 @@ internal sealed class HostLab : Lab
             .WithWorkingDirectory(_folder)
             .WithValidation(CommandResultValidation.None)
             .WithStandardOutputPipe(Pass(OutputStream.StandardOutput))
-            .WithStandardErrorPipe(Pass(OutputStream.StandardError))
-            .ExecuteAsync(stop.Killed, stop.Asked);
-        return result.ExitCode;
+            .WithStandardErrorPipe(Pass(OutputStream.StandardError));
+        return (await await _starter.RunAsync(() => command.ExecuteAsync(stop.Killed, stop.Asked).Task)).ExitCode;
 
         PipeTarget Pass(OutputStream stream) => PipeTarget.Create(async (source, cancellationToken) =>
         {
