@@ -50,11 +50,17 @@ public sealed class ExecTests(LabFixture lab)
     public async Task Workspace_egress_artifacts_and_the_audit_line_are_those_of_any_engine()
     {
         var result = (await lab.RunAsync(Traces + """
-            cd "$(mktemp -d)"; mkdir served work
+            set -e; cd "$(mktemp -d)"; mkdir served work
             head -c 20000000 /dev/urandom > served/blob
-            python3 -m http.server --bind 127.0.0.1 --directory served 18080 >/dev/null 2>&1 & server=$!
+            cat > serve <<'SH'
+            #!/bin/bash
+            while IFS= read -r line && [ "$line" != $'\r' ]; do :; done
+            printf 'HTTP/1.0 200 OK\r\nContent-Length: 20000000\r\n\r\n'; exec cat served/blob
+            SH
+            chmod +x serve
+            socat TCP-LISTEN:18080,bind=127.0.0.1,reuseaddr,fork EXEC:./serve & server=$!
             trap 'kill $server' EXIT
-            until curl -s -o /dev/null http://127.0.0.1:18080/; do :; done
+            until curl -s -o /dev/null http://127.0.0.1:18080/; do kill -0 $server; done
             traces > /tmp/before
             cd work; seq 100000 > numbers
             cat > job.yml <<'YAML'

@@ -27,6 +27,7 @@ internal sealed class HostLab : Lab
         foreach (var program in files.Programs) File.CreateSymbolicLink(Path.Combine(folder, "programs", Path.GetFileName(program)), program);
         foreach (var name in new[] { "vmlinux", "vmlinuz" }) File.CreateSymbolicLink(Path.Combine(folder, "kernel", name), Path.Combine(files.KernelFolder, name));
         File.CreateSymbolicLink(Path.Combine(folder, "kernel", "initramfs.cpio"), files.Initramfs);
+        File.CreateSymbolicLink(Path.Combine(folder, "kernel", "guest.cpio"), files.TestGuest);
         File.CreateSymbolicLink(Path.Combine(folder, "root.erofs"), files.GuestRoot);
         File.CreateSymbolicLink(Path.Combine(folder, "job-images"), files.Recipes);
         File.CreateSymbolicLink(Path.Combine(folder, "home/kernels", Path.GetFileName(files.KernelFolder)), files.KernelFolder);

@@ -10,7 +10,7 @@ namespace RunnerVm.Tests.Lab;
 /// <c>$LAB</c>, which is also where scripts begin:
 /// <code>
 /// programs/     runnervm, runnervm-vmm, ... (first in PATH)
-/// kernel/       vmlinux (ELF), vmlinuz (bzImage), initramfs.cpio (the agent's)
+/// kernel/       vmlinux (ELF), vmlinuz (bzImage), initramfs.cpio (the agent's), guest.cpio (guest/init.c)
 /// root.erofs    the image debian-12, read-only
 /// scratch.ext4  256 MiB, formatted, empty
 /// home/         RUNNERVM_HOME with kernel and image; RUNNERVM_ROOT is $LAB itself: runnervm exec works

@@ -15,7 +15,7 @@ internal sealed class LabDisk(DataDirectory data, LabFiles files)
     private const long GuestScratchBytes = 256L << 20;
 
     /// <summary>Raised when the same inputs would give another disk.</summary>
-    private const string Layout = "2";
+    private const string Layout = "3";
 
     /// <summary>Copies the template to a new file and writes today's programs into it: some 0.2 s.</summary>
     public async Task CreateAsync(string path, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
@@ -26,6 +26,7 @@ internal sealed class LabDisk(DataDirectory data, LabFiles files)
         var commands = new StringBuilder();
         foreach (var program in files.Programs) commands.Append($"write \"{program}\" workspace/programs/{Path.GetFileName(program)}\n");
         commands.Append($"write \"{files.Initramfs}\" workspace/kernel/initramfs.cpio\n");
+        commands.Append($"write \"{files.TestGuest}\" workspace/kernel/guest.cpio\n");
         var script = path + ".debugfs";
         await File.WriteAllTextAsync(script, commands.ToString(), cancellationToken);
         await Tool.RunAsync("debugfs", ["-w", "-f", script, path], new() { Attempt = "write our programs into the lab's disk" }, cancellationToken);

@@ -8,10 +8,11 @@ namespace RunnerVm.Tests.Lab;
 /// <param name="LabRoot">Root image of the lab's machine.</param>
 /// <param name="GuestRoot">Root image for guests inside (debian-12).</param>
 /// <param name="Initramfs">The agent's, for both levels.</param>
+/// <param name="TestGuest">Initramfs of test guests, see <see cref="LabGuest"/>.</param>
 /// <param name="Programs">Our programs, as built now.</param>
 /// <param name="Recipes">The repository's job-images.</param>
 internal sealed record LabFiles(
-    string KernelFolder, string LabRoot, string GuestRoot, string Initramfs, IReadOnlyList<string> Programs, string Recipes)
+    string KernelFolder, string LabRoot, string GuestRoot, string Initramfs, string TestGuest, IReadOnlyList<string> Programs, string Recipes)
 {
     public string Vmlinux => Path.Combine(KernelFolder, "vmlinux");
 
@@ -28,7 +29,8 @@ internal sealed record LabFiles(
         var kernel = new KernelStore(places.Data, TimeProvider.System).Current!;
         var initramfs = await new InitramfsStore(places.Data, TimeProvider.System).GetAsync(kernel, places.Layout.GuestAgent, cancellationToken);
         var programs = Directory.GetFiles(places.Layout.Programs, "runnervm*").Order(StringComparer.Ordinal).ToList();
-        return new(await kernelFolder, (await labRoot).Path, (await guestRoot).Path, initramfs, programs, places.Layout.JobImages);
+        var testGuest = await LabGuest.GetAsync(await kernelFolder, places.GuestSource, cancellationToken);
+        return new(await kernelFolder, (await labRoot).Path, (await guestRoot).Path, initramfs, testGuest, programs, places.Layout.JobImages);
     }
 }
 
@@ -37,7 +39,8 @@ internal sealed record LabFiles(
 /// <param name="HostData">The host's ordinary one; images for guests are shared with it.</param>
 /// <param name="Layout">Where our programs and recipes are.</param>
 /// <param name="Images">Recipes of the lab's own images.</param>
-internal sealed record LabPlaces(DataDirectory Data, DataDirectory HostData, InstallLayout Layout, string Images)
+/// <param name="GuestSource">The test guest's init.c.</param>
+internal sealed record LabPlaces(DataDirectory Data, DataDirectory HostData, InstallLayout Layout, string Images, string GuestSource)
 {
     public static LabPlaces FromEnvironment()
     {
@@ -46,6 +49,6 @@ internal sealed record LabPlaces(DataDirectory Data, DataDirectory HostData, Ins
             root = Path.GetDirectoryName(root) ?? throw new InvalidOperationException("the lab does not run below the repository");
         var host = DataDirectory.FromEnvironment();
         var layout = new InstallLayout(Path.Combine(root, ".build", "programs"), Path.Combine(root, "job-images"));
-        return new(new(Path.Combine(host.Root, "lab")), host, layout, Path.Combine(root, "tests", "lab", "images"));
+        return new(new(Path.Combine(host.Root, "lab")), host, layout, Path.Combine(root, "tests", "lab", "images"), Path.Combine(root, "tests", "lab", "guest", "init.c"));
     }
 }

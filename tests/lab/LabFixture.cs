@@ -42,7 +42,19 @@ public sealed class LabFixture : IAsyncLifetime
     }
 
     /// <summary>Runs a bash script in the lab; a script that takes longer than <paramref name="limit"/> (1 min) fails the fact.</summary>
-    internal async Task<LabResult> RunAsync(string script, TimeSpan? limit = null) => await RunAsync(await LabAsync(), script, limit);
+    internal async Task<LabResult> RunAsync(string script, TimeSpan? limit = null)
+    {
+        try
+        {
+            return await RunAsync(await LabAsync(), script, limit);
+        }
+        catch (Exception)
+        {
+            // A script that does not end may take its lab with it; the facts after it get another.
+            if (Interlocked.Exchange(ref _lab, null) is { } spoilt) await spoilt.DisposeAsync();
+            throw;
+        }
+    }
 
     internal static async Task<LabResult> RunAsync(Lab lab, string script, TimeSpan? limit = null)
     {

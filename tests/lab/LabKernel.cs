@@ -11,9 +11,15 @@ namespace RunnerVm.Tests.Lab;
 /// </summary>
 internal static class LabKernel
 {
-    /// <summary>With all they depend on: KVM, network devices for guests, and what QEMU beside us needs.</summary>
+    /// <summary>With all they depend on: KVM, network devices for guests, what QEMU beside us needs, and the drivers of test guests.</summary>
     private static readonly string[] Wanted =
-        ["kvm_amd", "kvm_intel", "tun", "loop", "veth", "bridge", "vhost_net", "vhost_vsock", "vsock_loopback", "virtio_net"];
+    [
+        "kvm_amd", "kvm_intel", "tun", "loop", "veth", "bridge", "vhost_net", "vhost_vsock", "vsock_loopback", "virtio_net",
+        "virtio_mmio", "virtio_blk", "virtio_balloon", "virtio_rng", "vmw_vsock_virtio_transport", "af_packet",
+    ];
+
+    /// <summary>Says which modules are there, so that a kernel an older lab unpacked is unpacked anew.</summary>
+    private const string ModuleList = "lab-modules.list";
 
     /// <summary>The folder of the kernel; fetched first where there is none. Two that ask fetch once.</summary>
     public static async Task<string> GetAsync(DataDirectory data, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
@@ -36,13 +42,15 @@ internal static class LabKernel
         if (!Directory.Exists(modules)) modules = Path.Combine(files, "usr", "lib", "modules", release);
         var order = await new ModuleGraph(modules).WriteToAsync(Path.Combine(finished, "modules"), cancellationToken);
         CopyModules(modules, Path.Combine(finished, "lab-modules", release));
+        await File.WriteAllTextAsync(Path.Combine(finished, ModuleList), string.Join(' ', Wanted), cancellationToken);
         return Publish(data, finished, $"{release}_{package.Version.Replace(':', '_')}", order);
     }
 
     private static string? Find(DataDirectory data) =>
         new KernelStore(data, TimeProvider.System).Current is { } kernel
         && Path.GetDirectoryName(kernel.Path) is { } folder
-        && File.Exists(Path.Combine(folder, "vmlinuz")) ? folder : null;
+        && File.Exists(Path.Combine(folder, ModuleList))
+        && File.ReadAllText(Path.Combine(folder, ModuleList)) == string.Join(' ', Wanted) ? folder : null;
 
     /// <summary>Without signatures: checking them takes a software CPU 10 ms a module.</summary>
     private static void CopyModules(string from, string to)

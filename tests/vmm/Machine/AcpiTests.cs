@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text;
+using RunnerVm.Vmm.Monitor.Boot;
 using RunnerVm.Vmm.Monitor.Boot.Acpi;
 using RunnerVm.Vmm.Monitor.Machine;
 using RunnerVm.Vmm.Native.Memory;
@@ -42,6 +43,25 @@ public sealed class AcpiTests : IDisposable
         for (var at = 44; at < madt.Length; at += madt[at + 1]) kinds.Add(madt[at]);
         Assert.Equal(new byte[] { 0, 0, 0, 1, 4 }, kinds);
         Assert.Equal(MemoryLayout.IoApic, BinaryPrimitives.ReadUInt32LittleEndian(madt.AsSpan(44 + (3 * 8) + 4)));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(32)]
+    public void The_MP_table_says_the_same_within_the_last_KiB_of_base_memory(int vcpus)
+    {
+        MpTable.Write(_memory, vcpus);
+        var pointer = Read(MemoryLayout.FirmwareStart, 16);
+        Assert.Equal("_MP_", Encoding.ASCII.GetString(pointer, 0, 4));
+        var at = BinaryPrimitives.ReadUInt32LittleEndian(pointer.AsSpan(4));
+        var table = Read(at, _memory.Read<ushort>(new(at + 4)));
+        Assert.True(at + (uint)table.Length <= 0xa0000);
+        Assert.All([pointer, table], static bytes => Assert.Equal(0, bytes.Aggregate(0, static (sum, value) => (sum + value) & 0xff)));
+
+        var kinds = new List<int>();
+        for (var entry = 44; entry < table.Length; entry += table[entry] == 0 ? 20 : 8) kinds.Add(table[entry]);
+        Assert.Equal(BinaryPrimitives.ReadUInt16LittleEndian(table.AsSpan(34)), kinds.Count);
+        Assert.Equal([vcpus, 1, 1, 24, 2], Enumerable.Range(0, 5).Select(kind => kinds.Count(other => other == kind)));
     }
 
     [Fact]

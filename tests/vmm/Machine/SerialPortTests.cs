@@ -60,6 +60,19 @@ public sealed class SerialPortTests : IDisposable
     }
 
     [Fact]
+    public void What_is_typed_reaches_the_guest_however_fast_it_comes()
+    {
+        var path = Pipe();
+        using var writer = new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 0 });
+        var typed = string.Concat(Enumerable.Range(0, 100).Select(static i => $"line {i}\n"));
+        var input = FileDescriptor.Open(path, LibC.O_RDWR | LibC.O_NONBLOCK);
+        using var guest = RunningGuest.Start(FreestandingGuest.Build("echo"), options: new(Input: input));
+        writer.Write(Encoding.ASCII.GetBytes(typed + "\u0004"));
+        guest.WaitForEnd();
+        Assert.Equal($"ready\n{typed}PASS\n", guest.Console);
+    }
+
+    [Fact]
     public void A_console_file_that_cannot_be_made_names_the_field()
     {
         FreestandingGuest.RequireKvm();

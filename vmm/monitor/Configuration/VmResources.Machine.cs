@@ -28,7 +28,7 @@ internal sealed partial record VmResources
         var length = HostFiles.ReadStart("kernel_image_path", boot.KernelImagePath, start);
         // Linux, x86/boot: the setup header of a bzImage has "HdrS" at 0x202.
         if (!start[..length].StartsWith("\u007fELF"u8) && !(length == start.Length && start.EndsWith("HdrS"u8)))
-            throw new VmmFaultException($"kernel_image_path: {boot.KernelImagePath} is no kernel: neither ELF (vmlinux) nor a bzImage.");
+            throw new VmmFaultException($"kernel_image_path: {boot.KernelImagePath} is no kernel: neither ELF nor a bzImage. Give a vmlinux or a bzImage.");
         if (boot.InitrdPath is { } initrd) HostFiles.ReadStart("initrd_path", initrd, []);
         CheckArguments(boot.BootArgs ?? "");
         return this with { BootSource = boot };

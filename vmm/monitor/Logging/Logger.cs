@@ -75,7 +75,7 @@ internal sealed class Logger : IDisposable
         }
         catch (LinuxException cause)
         {
-            throw new VmmFaultException($"log_path: {cause.Message}", cause);
+            throw new VmmFaultException($"log_path: {cause.Message} Name a file or a named pipe that this process can write.", cause);
         }
     }
 

@@ -42,6 +42,9 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     /// <summary>Called on each vCPU's thread once, before the guest first runs there.</summary>
     public Action? ConfineVcpu { get; init; }
 
+    /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
+    public FileDescriptor? Input { get; init; }
+
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
 
@@ -113,6 +116,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     {
         CommandLine.Write(memory, line, kernel);
         AcpiTables.Write(memory, vcpus, slots);
+        MpTable.Write(memory, vcpus);
         ResetVector.Write(memory);
         if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
         else ZeroPage.Write(memory, kernel, initrd);
@@ -177,6 +181,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop, TokenBucket.Of(resources.Serial?.RateLimiter, TimeProvider.System)));
         parts.Serial = new SerialPort(parts.Console, serialInterrupt);
         parts.Keyboard = new I8042(keyboardInterrupt, () => parts.End(GuestEnd.Reset("i8042 reset line")));
+        if (Input is { } input) parts.Own(new SerialInput(input, parts.Serial, loop));
         yield return new(SerialPort.Port, SerialPort.Ports, parts.Serial);
         yield return new(I8042.Port, I8042.Ports, parts.Keyboard);
         yield return new(AcpiSleep.Port, AcpiSleep.Ports, new AcpiSleep(() => parts.End(GuestEnd.Off)));

@@ -43,7 +43,7 @@ internal sealed class MetricRegistry(string id, TimeProvider clock) : IDisposabl
         }
         catch (LinuxException cause)
         {
-            throw new VmmFaultException($"metrics_path: {cause.Message}", cause);
+            throw new VmmFaultException($"metrics_path: {cause.Message} Name a file or a named pipe that this process can write.", cause);
         }
 
         _configuration = configuration;

@@ -65,7 +65,7 @@ internal static class ArgumentParser
             var value = equals > 0 ? words[i][(equals + 1)..] : "";
             if (option.Value is null && equals > 0) throw new ArgumentProblemException($"{name} takes no value.");
             if (option.Value is not null && equals < 0)
-                value = ++i < words.Count ? words[i] : throw new ArgumentProblemException($"{name} takes a value: {name} {option.Value}.");
+                value = ++i < words.Count && !words[i].StartsWith("--", StringComparison.Ordinal) ? words[i] : throw ValueMissing(option);
             arguments = option.Apply(arguments, value);
         }
 
@@ -73,6 +73,9 @@ internal static class ArgumentParser
             throw new ArgumentProblemException("--no-api takes --config-file: nobody could tell the machine what it is.");
         return arguments;
     }
+
+    /// <summary>As in Firecracker, no value begins with two hyphens: an option whose value was forgotten must not swallow the next one.</summary>
+    private static ArgumentProblemException ValueMissing(Option option) => new($"{option.Name} takes a value: {option.Name} {option.Value}.");
 
     private static ArgumentProblemException Unknown(string word, string name)
     {

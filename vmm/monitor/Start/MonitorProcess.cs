@@ -140,6 +140,7 @@ internal sealed class MonitorProcess : IDisposable
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
+            Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
         }.Build(resources);
         MachineMetrics.Observe(_metrics, machine);
         try
@@ -164,6 +165,15 @@ internal sealed class MonitorProcess : IDisposable
         if (_arguments.StartTimeUs is not { } start) return;
         // Stopwatch counts CLOCK_MONOTONIC in nanoseconds on Linux.
         startup.Set(Math.Max(0, (Stopwatch.GetTimestamp() / 1000) - start));
+    }
+
+    /// <summary>A person at a terminal may type on the console that is shown there; a script's input is not the guest's.</summary>
+    private static FileDescriptor? Keyboard()
+    {
+        var input = FileDescriptor.Duplicate(0);
+        if (input.IsTerminal) return input;
+        input.Dispose();
+        return null;
     }
 
     private void LogBootTime(TimeSpan took) =>

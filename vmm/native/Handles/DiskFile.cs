@@ -66,7 +66,7 @@ internal sealed class DiskFile : IDisposable
         if (kind == LibC.S_IFBLK && LibC.ioctl(fd.Fd, LibC.BLKGETSIZE64, &size) != 0)
             throw LinuxException.Last($"ask for the size of {path}");
         Size = (long)Math.Min(size, long.MaxValue);
-        Identity = $"{Device(found.stx_dev_major, found.stx_dev_minor)}{Device(found.stx_rdev_major, found.stx_rdev_minor)}{found.stx_ino}";
+        Identity = $"{LibC.makedev(found.stx_dev_major, found.stx_dev_minor)}{LibC.makedev(found.stx_rdev_major, found.stx_rdev_minor)}{found.stx_ino}";
     }
 
     /// <summary>What was written is on the disk when this returns zero (fdatasync(2)).</summary>
@@ -114,8 +114,4 @@ internal sealed class DiskFile : IDisposable
             if (result != -LibC.EINTR) return result;
         }
     }
-
-    /// <summary>As st_dev holds it (gnu_dev_makedev).</summary>
-    private static ulong Device(uint major, uint minor) =>
-        ((ulong)(major & 0xfffff000) << 32) | ((ulong)(major & 0xfff) << 8) | ((ulong)(minor & 0xffffff00) << 12) | (minor & 0xff);
 }

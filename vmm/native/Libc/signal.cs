@@ -6,11 +6,13 @@ namespace RunnerVm.Vmm.Native.Libc;
 internal static partial class LibC
 {
     public const int SIG_BLOCK = 0;
+    public const int SIG_SETMASK = 2;
     public const int SIGILL = 4;
     public const int SIGABRT = 6;
     public const int SIGBUS = 7;
     public const int SIGFPE = 8;
     public const int SIGSEGV = 11;
+    public const int SIGPIPE = 13;
     public const int SIGSYS = 31;
     public const int SA_SIGINFO = 4;
 
@@ -26,6 +28,10 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int tgkill(int process, int thread, int signal);
+
+    /// <summary>SIG_DFL is zero.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint signal(int signal, nint handler);
 
     [LibraryImport("libc")]
     public static partial int gettid();

@@ -32,17 +32,20 @@ internal static class LimiterBody
     {
         writer.WritePropertyName(name);
         // As Firecracker: limits that limit nothing are none.
-        if (limiter is null or { Bandwidth: null, Ops: null })
+        var (bandwidth, ops) = (Limiting(limiter?.Bandwidth), Limiting(limiter?.Ops));
+        if (bandwidth is null && ops is null)
         {
             writer.WriteNullValue();
             return;
         }
 
         writer.WriteStartObject();
-        WriteBucket(writer, "bandwidth", limiter.Bandwidth);
-        WriteBucket(writer, "ops", limiter.Ops);
+        WriteBucket(writer, "bandwidth", bandwidth);
+        WriteBucket(writer, "ops", ops);
         writer.WriteEndObject();
     }
+
+    private static TokenBucketConfiguration? Limiting(TokenBucketConfiguration? bucket) => bucket is { Size: > 0, RefillTime: > 0 } ? bucket : null;
 
     private static void WriteBucket(Utf8JsonWriter writer, string name, TokenBucketConfiguration? bucket)
     {

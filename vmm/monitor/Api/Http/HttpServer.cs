@@ -39,13 +39,17 @@ internal sealed class HttpServer : IDisposable
         while (true)
         {
             var count = _epoll.Wait();
+            var someoneCame = false;
             for (var i = 0; i < count; i++)
             {
                 var token = _epoll[i].Token;
                 if (token == StopToken) return;
-                if (token == ListenerToken) Accept();
+                if (token == ListenerToken) someoneCame = true;
                 else if (_connections.TryGetValue(token, out var connection)) Serve(token, connection, handler);
             }
+
+            // Who came after others had gone finds their places free.
+            if (someoneCame) Accept();
         }
     }
 

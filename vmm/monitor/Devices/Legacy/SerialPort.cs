@@ -10,7 +10,7 @@ internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusD
     public const ushort Port = 0x3f8;
     public const int Ports = 8;
 
-    private const int FifoBytes = 16;
+    internal const int FifoBytes = 16;
 
     private const byte DataAvailableEnabled = 1;
     private const byte TransmitterEmptyEnabled = 2;
