@@ -27,8 +27,8 @@ public sealed class AbiTests
             typeof(pollfd), typeof(termios),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
-            typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
             typeof(sock_filter), typeof(sock_fprog), typeof(seccomp_data), typeof(sigaction),
+            typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -97,8 +97,8 @@ public sealed class AbiTests
         #include <spawn.h>
         #include <stddef.h>
         #include <sys/epoll.h>
-        #include <sys/eventfd.h>
         #include <sys/ioctl.h>
+        #include <sys/eventfd.h>
         #include <sys/mman.h>
         #include <sys/mount.h>
         #include <sys/prctl.h>
@@ -119,7 +119,6 @@ public sealed class AbiTests
         #include <linux/audit.h>
         #include <linux/capability.h>
         #include <linux/close_range.h>
-        #include <linux/audit.h>
         #include <linux/falloc.h>
         #include <linux/filter.h>
         #include <linux/fs.h>

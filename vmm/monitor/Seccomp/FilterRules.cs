@@ -64,8 +64,7 @@ internal static class FilterRules
         Allow(SystemCall.newfstatat),
         Allow(SystemCall.fstat),
         Allow(SystemCall.ioctl, Is(1, (uint)LibC.BLKGETSIZE64)),
-        Allow(SystemCall.ioctl, Is(1, (uint)LibC.TCSETS)),
-        Allow(SystemCall.ioctl, Is(1, (uint)LibC.TCGETS)),
+        .. TerminalSettings.Select(static request => Allow(SystemCall.ioctl, Is(1, request))),
         Allow(SystemCall.unlink),
         Allow(SystemCall.seccomp, Is(0, LibC.SECCOMP_SET_MODE_FILTER), Is(1, 0)),
     ];
@@ -108,6 +107,9 @@ internal static class FilterRules
         KvmApi.KVM_GET_REGS, KvmApi.KVM_GET_SREGS, KvmApi.KVM_GET_FPU, KvmApi.KVM_GET_MSRS, KvmApi.KVM_GET_LAPIC, KvmApi.KVM_GET_MP_STATE,
     ];
 
+    /// <summary>Of tcsetattr(3): TCSETS, and TCSETS2 (whose header does not go with the C library's) in that of glibc 2.42.</summary>
+    private static uint[] TerminalSettings => [LibC.TCSETS, 0x402C542B];
+
     /// <summary>The kick of a vCPU, the runtime's own (SIGRTMIN as the C library has it), the end by abort.</summary>
     private static int[] Signals => [ThreadKick.Signal, RuntimeSignal, LibC.SIGABRT];
 
@@ -125,7 +127,7 @@ internal static class FilterRules
             SystemCall.fstat, SystemCall.newfstatat, SystemCall.stat, SystemCall.access, SystemCall.readlink, SystemCall.getcwd, SystemCall.fcntl,
             SystemCall.flock, SystemCall.fadvise64, SystemCall.ftruncate, SystemCall.clone, SystemCall.clone3, SystemCall.set_robust_list,
             SystemCall.rseq, SystemCall.sigaltstack, SystemCall.prctl, SystemCall.sched_getaffinity, SystemCall.sched_setaffinity,
-            SystemCall.sched_getparam, SystemCall.sched_getscheduler, SystemCall.sched_get_priority_min, SystemCall.sched_get_priority_max,
+            SystemCall.sched_getparam, SystemCall.sched_getscheduler, SystemCall.sched_setscheduler, SystemCall.sched_get_priority_min, SystemCall.sched_get_priority_max,
         }.Select(static call => Allow(call)),
     ];
 }
