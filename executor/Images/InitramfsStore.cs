@@ -11,7 +11,7 @@ namespace RunnerVm.Images;
 /// </summary>
 internal sealed class InitramfsStore
 {
-    private const int FormatVersion = 2;
+    private const int FormatVersion = 3;
     private const int Executable = 0b111_101_101;
     private const int Readable = 0b110_100_100;
     private readonly string _folder;
@@ -69,7 +69,7 @@ internal sealed class InitramfsStore
         cpio.AddCharacterDevice("dev/kmsg", 1, 11, 0b110_000_000);
         cpio.AddCharacterDevice("dev/ttyS0", 4, 64, 0b110_000_000);
         var names = modules.Select(module => Path.GetFileName(module)).ToList();
-        var contents = modules.Select(File.ReadAllBytes).ToList();
+        var contents = modules.Select(module => ModuleGraph.WithoutUnwindTables(File.ReadAllBytes(module))).ToList();
         var lines = names.Zip(contents, static (name, content) => string.Join(' ', [name, .. ElfFile.IsX64(content) ? ModuleGraph.Dependencies(content) : []]) + "\n");
         cpio.AddFile("modules/order", Readable, Encoding.ASCII.GetBytes(string.Concat(lines)));
         for (var index = 0; index < modules.Count; index++) cpio.AddFile("modules/" + names[index], Readable, contents[index]);

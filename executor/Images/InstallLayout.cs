@@ -13,6 +13,9 @@ internal sealed record InstallLayout(string Programs, string JobImages)
     /// <summary>Our virtual machine monitor's binary.</summary>
     public string Monitor => Path.Combine(Programs, "runnervm-vmm");
 
+    /// <summary>What locks a monitor up before it runs; needs root.</summary>
+    public string Jailer => Path.Combine(Programs, "runnervm-jailer");
+
     /// <exception cref="UserException">No folder with recipes was found.</exception>
     public static InstallLayout FromEnvironment() => Find(
         Environment.GetEnvironmentVariable("RUNNERVM_ROOT"),

@@ -10,7 +10,7 @@ namespace RunnerVm.Images;
 internal sealed class KernelStore
 {
     private const string What = "kernel";
-    private const int FormatVersion = 1;
+    internal const int FormatVersion = 1;
     private readonly string _folder;
     private readonly TimeProvider _time;
 

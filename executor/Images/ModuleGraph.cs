@@ -16,10 +16,10 @@ internal sealed class ModuleGraph
     private static readonly string[] Needed = ["virtio_mmio", "virtio_blk", "virtio_console", "erofs", "ext4", "overlay"];
 
     /// <summary>
-    /// Loaded where the package has them: a checksum erofs and ext4 ask the crypto layer for by name, the interface egress
+    /// Taken where the package has them: the stream of engines that have vsock, a checksum erofs and ext4 ask the crypto layer for by name, the interface egress
     /// hangs its routes on, local and raw sockets.
     /// </summary>
-    private static readonly string[] Wanted = ["crc32c_generic", "dummy", "unix", "af_packet"];
+    private static readonly string[] Wanted = ["vmw_vsock_virtio_transport", "crc32c_generic", "dummy", "unix", "af_packet"];
 
     private readonly Dictionary<string, string> _files;
     private readonly HashSet<string> _builtIn;
@@ -95,6 +95,19 @@ internal sealed class ModuleGraph
         if (information < 0) return module;
         var start = information - (long)BinaryPrimitives.ReadUInt32BigEndian(module.AsSpan(information + 8));
         return start > 0 ? module[..(int)start] : module;
+    }
+
+    /// <summary>
+    /// The module with its ORC unwind tables hidden (Documentation/x86/orc-unwinder.rst). The kernel sorts them when it
+    /// loads the module, a tenth of the agent's instructions to the first step, and looks at them when it prints a
+    /// stack trace, in which functions of modules then carry a question mark.
+    /// </summary>
+    internal static byte[] WithoutUnwindTables(byte[] module)
+    {
+        if (!ElfFile.IsX64(module)) return module;
+        ElfFile.HideSection(module, ".orc_unwind");
+        ElfFile.HideSection(module, ".orc_unwind_ip");
+        return module;
     }
 
     private static async Task<byte[]> ReadAsync(string file, CancellationToken cancellationToken)

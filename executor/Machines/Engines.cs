@@ -1,4 +1,5 @@
 using RunnerVm.Images;
+using RunnerVm.Machines.Firecracker;
 using RunnerVm.Machines.Qemu;
 using RunnerVm.Store;
 
@@ -11,7 +12,12 @@ internal sealed class Engines
     {
         var facts = new FactCache(data);
         Probe = new RingZeroProbe(layout.Programs, facts, time);
-        All = [new QemuEngine(Probe, new QemuProgram(facts), time)];
+        All =
+        [
+            new FirecrackerEngine(FirecrackerProgram.Ours(layout.Programs), Probe, facts, time),
+            new FirecrackerEngine(FirecrackerProgram.Theirs, Probe, facts, time),
+            new QemuEngine(Probe, new QemuProgram(facts), time),
+        ];
         Choice = new EngineChoice(All);
     }
 

@@ -13,17 +13,13 @@ internal static class Agent
     /// <returns>Why the machine ends, for the console; null when the host simply went away.</returns>
     public static string? Run(long started)
     {
-        // Blocking reads and writes sit on pool threads; with one CPU the pool would start with one and grow slowly.
-        ThreadPool.SetMinThreads(8, 2);
         Mounts.MountKernelFileSystems();
         AgentConsole.Open();
-        KernelModules.Load("virtio_mmio");
-        // Disks and stream wait for their devices, so they wait together.
-        var root = Task.Run(static () => Disks.MountRoot());
-        KernelModules.Load("virtio_console");
+        // The stream's device is set up by messages, which go to and fro while the disks are looked for.
+        KernelModules.Load("virtio_mmio", StreamTransport.Driver);
+        var disks = Disks.MountRoot();
         var stream = StreamTransport.Open();
         ProcessDefaults.Apply();
-        var disks = root.GetAwaiter().GetResult();
         return ServeAsync(stream, disks, started).GetAwaiter().GetResult();
     }
 

@@ -15,6 +15,7 @@ public sealed partial class HouseRulesTests
         ["executor/executor.csproj"] = ["job-images/guest-protocol/guest-protocol.csproj"],
         ["job-images/guest-agent/guest-agent.csproj"] = ["job-images/guest-protocol/guest-protocol.csproj"],
         ["job-images/guest-protocol/guest-protocol.csproj"] = [],
+        ["vmm/jailer/jailer.csproj"] = ["vmm/native/native.csproj"],
         ["vmm/monitor/monitor.csproj"] = ["vmm/native/native.csproj"],
         ["vmm/native/native.csproj"] = [],
     };

@@ -31,7 +31,8 @@ internal static class LatencyBenchmark
         await using var lease = new RunLedger(data, TimeProvider.System).Take(job.Id);
         var scratch = Path.Join(lease.Directory, "scratch");
         await new ScratchDisks(data, TimeProvider.System).CreateAsync(scratch, job.Machine.DiskBytes, CancellationToken.None);
-        await using var machine = await new Engines(data, layout, TimeProvider.System).All[0].StartAsync(
+        var engine = await new Engines(data, layout, TimeProvider.System).Choice.ChooseAsync(EngineChoice.Auto, Isolation.Kernel, mayFallBack: true, CancellationToken.None);
+        await using var machine = await engine.Engine.StartAsync(
             new()
             {
                 Id = job.Id,

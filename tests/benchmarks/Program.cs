@@ -9,6 +9,7 @@ Benchmark[] all =
     new("stream", "Log throughput on the host's side", StreamBenchmark.Run),
     new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
     new("egress", "A machine's way out", EgressBenchmark.Run),
+    new("vmm", "Our monitor beside a guest of a few instructions", MonitorBenchmarks.Run),
 ];
 
 bool json = args.Contains("--json");

@@ -1,6 +1,32 @@
+using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Probe;
+using RunnerVm.Vmm.Monitor.Start;
+using RunnerVm.Vmm.Native;
 
-if (args is ["--probe"]) return ProbeCommand.Run(Console.Out);
+switch (args)
+{
+    case ["--probe"]:
+        return ProbeCommand.Run(Console.Out);
+    case ["--version"]:
+        Console.WriteLine($"runnervm-vmm {ProgramVersion.Text} (API of Firecracker {ApiAnswers.FirecrackerVersion})");
+        return 0;
+    case ["--help" or "-h"]:
+        Console.Write(ArgumentParser.Usage);
+        return 0;
+}
 
-Console.Error.WriteLine("Usage: runnervm-vmm --probe    Measure guest ring 0 and print one JSON line.");
-return 2;
+try
+{
+    using var process = new MonitorProcess(ArgumentParser.Parse(args));
+    return process.Run();
+}
+catch (ArgumentProblemException problem)
+{
+    Console.Error.WriteLine(problem.Message);
+    return ExitStatus.BadArguments;
+}
+catch (LinuxException problem)
+{
+    Console.Error.WriteLine(problem.Message);
+    return ExitStatus.Failed;
+}

@@ -21,6 +21,13 @@ internal sealed class LinuxException : Exception
     /// <summary>For the call that has just failed on this thread.</summary>
     public static LinuxException Last(string attempt) => new(attempt, Marshal.GetLastPInvokeError());
 
+    /// <param name="fix">Knows what to do about an errno, or null.</param>
+    public static LinuxException Last(string attempt, Func<int, string?> fix)
+    {
+        var errno = Marshal.GetLastPInvokeError();
+        return new(attempt, errno, fix(errno));
+    }
+
     private static string Describe(int errno)
     {
         var text = Marshal.GetPInvokeErrorMessage(errno);

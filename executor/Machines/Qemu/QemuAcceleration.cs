@@ -20,10 +20,15 @@ internal sealed record QemuAcceleration(string Name, IReadOnlyList<string> Argum
 
     /// <summary>
     /// QEMU's software CPU. The guest's time stamp counter is the host's; told its frequency the kernel need not
-    /// calibrate it against timers that a busy host delays (it hangs when that fails).
+    /// calibrate it against timers that a busy host delays (it hangs when that fails). All processors read the one
+    /// counter, but a kernel with several that are not Intel's takes them for unsynchronized and falls back to counting
+    /// timer ticks, 4 ms apart, unless told that they can be relied on.
+    /// What is taken from the processor's list costs more here than it gives: with erms and fsrm kernel and C library
+    /// clear and copy by "rep stosb" and "rep movsb", which real processors do by the cache line and this one byte by
+    /// byte; la57 makes every miss of the software TLB walk five levels of page tables, not four.
     /// </summary>
     public static QemuAcceleration Tcg(long tscKhz) => new(
         "software CPU (TCG)",
-        ["-accel", "tcg,thread=multi", "-cpu", "max"],
-        [$"tsc_early_khz={tscKhz}"]);
+        ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm,-la57"],
+        [$"tsc_early_khz={tscKhz}", "tsc=reliable"]);
 }

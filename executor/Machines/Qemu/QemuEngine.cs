@@ -45,7 +45,7 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         var process = await EngineProcess.StartAsync(_starter, path, arguments);
         try
         {
-            return new QemuMachine(process, await ConnectAsync(process, agent, monitor, spec, cancellationToken));
+            return new EngineMachine(process, await ConnectAsync(process, agent, monitor, spec, cancellationToken));
         }
         catch
         {

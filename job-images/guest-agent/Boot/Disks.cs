@@ -13,18 +13,13 @@ internal sealed record Disks(string Root, string Scratch)
     {
         string? root = null;
         string? scratch = null;
-        foreach (var block in Directory.GetFileSystemEntries("/sys/block"))
+        // Named in order of discovery, without gaps; listing the folder would cost more than all of the reads.
+        for (var letter = 'a'; letter <= 'z' && (root is null || scratch is null); letter++)
         {
-            var device = $"/dev/{Path.GetFileName(block)}";
-            switch (KernelFile.TryRead($"{block}/serial")?.Trim('\0', '\n', ' '))
-            {
-                case "runnervm-root":
-                    root = device;
-                    break;
-                case "runnervm-scratch":
-                    scratch = device;
-                    break;
-            }
+            if (KernelFile.TryRead($"/sys/block/vd{letter}/serial") is not { } serial) break;
+            var device = $"/dev/vd{letter}";
+            if (serial.StartsWith("runnervm-root", StringComparison.Ordinal)) root = device;
+            else if (serial.StartsWith("runnervm-scratch", StringComparison.Ordinal)) scratch = device;
         }
 
         return new(root ?? "/dev/vda", scratch ?? "/dev/vdb");

@@ -38,8 +38,6 @@ internal static class KernelModules
         Load(words.AsSpan(1));
         var errno = LoadFile(words[0]);
         if (errno is not (0 or Libc.EEXIST)) AgentConsole.Line($"module {words[0]}: {LinuxException.Describe(errno)}");
-        // The initramfs is memory.
-        _ = Libc.unlinkat((int)s_folder!.DangerousGetHandle(), words[0], 0);
         return true;
     }
 

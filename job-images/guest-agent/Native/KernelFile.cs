@@ -6,6 +6,8 @@ namespace RunnerVm.GuestAgent.Native;
 /// <summary>Opening, creating and small files, with errors that say which path. Every descriptor is closed on exec.</summary>
 internal static unsafe class KernelFile
 {
+    private const int MaxRead = 64 * 1024;
+
     public static SafeFileHandle Open(string path, int flags, int mode = 0)
     {
         var fd = Libc.openat(Libc.AT_FDCWD, path, flags | Libc.O_CLOEXEC, mode);
@@ -76,10 +78,12 @@ internal static unsafe class KernelFile
 
     public static string? TryRead(SafeFileHandle file)
     {
-        var buffer = new byte[64 * 1024];
+        // Nearly all of these files are short, and a buffer for the longest would be fresh memory each time.
+        var buffer = new byte[2 * 1024];
         var filled = 0;
-        while (filled < buffer.Length)
+        while (filled < MaxRead)
         {
+            if (filled == buffer.Length) Array.Resize(ref buffer, Math.Min(buffer.Length * 4, MaxRead));
             // SAFETY: the kernel writes at most what is left of the pinned buffer.
             fixed (byte* start = buffer)
             {
@@ -96,6 +100,8 @@ internal static unsafe class KernelFile
     /// <summary>Creates a folder and those above it; existing ones are left as they are.</summary>
     public static void CreateFolders(string path)
     {
+        // Mostly only the last one is missing, or none.
+        if (Libc.mkdirat(Libc.AT_FDCWD, path, 0b111_101_101) == 0 || Libc.Errno == Libc.EEXIST) return;
         for (var slash = path.IndexOf('/', 1); ; slash = path.IndexOf('/', slash + 1))
         {
             var part = slash < 0 ? path : path[..slash];

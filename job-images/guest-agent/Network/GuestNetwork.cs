@@ -7,14 +7,14 @@ internal static class GuestNetwork
 {
     public const string InterfaceName = "dummy0";
 
-    /// <summary>The guest's own; programs take it as the source of everything.</summary>
-    public static IPAddress Address { get; } = IPAddress.Parse("10.111.0.2");
+    /// <summary>10.111.0.2, the guest's own; programs take it as the source of everything.</summary>
+    public static IPAddress Address { get; } = new([10, 111, 0, 2]);
 
-    /// <summary>From a unique local range (RFC 4193), so that resolvers prefer IPv4 where both exist.</summary>
-    public static IPAddress Address6 { get; } = IPAddress.Parse("fd52:766d:1::2");
+    /// <summary>fd52:766d:1::2, from a unique local range (RFC 4193), so that resolvers prefer IPv4 where both exist.</summary>
+    public static IPAddress Address6 { get; } = new([0xfd, 0x52, 0x76, 0x6d, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 
     /// <summary>In /etc/resolv.conf. Any address would do: all DNS goes the same way.</summary>
-    public static IPAddress NameServer { get; } = IPAddress.Parse("198.18.0.53");
+    public const string NameServer = "198.18.0.53";
 
     public const int DnsPort = 53;
 }

@@ -12,6 +12,7 @@ internal sealed class LocalAddresses(SocketSteering steering)
 {
     private const uint RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV6_IFADDR = 0x100;
     private const ushort RTM_NEWADDR = 20, RTM_DELADDR = 21;
+    private const int ThreadStack = 256 * 1024;
     private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2;
 
     /// <summary>Begins listening before anything is added, so nothing is missed.</summary>
@@ -21,7 +22,7 @@ internal sealed class LocalAddresses(SocketSteering steering)
         steering.AddLocal(GuestNetwork.Address);
         steering.AddLocal(GuestNetwork.Address6);
         var announcements = new NetlinkSocket(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
-        new Thread(() => Follow(announcements)) { IsBackground = true, Name = "addresses" }.Start();
+        new Thread(() => Follow(announcements), ThreadStack) { IsBackground = true, Name = "addresses" }.Start();
     }
 
     private void Follow(NetlinkSocket announcements)

@@ -11,6 +11,7 @@ internal static unsafe partial class NetworkCalls
     public const int AF_INET = 2;
     public const int AF_INET6 = 10;
     public const int AF_NETLINK = 16;
+    public const int SOCK_STREAM = 1;
     public const int SOCK_DGRAM = 2;
     public const int SOCK_RAW = 3;
     public const int SOCK_CLOEXEC = 0x80000;
@@ -21,7 +22,6 @@ internal static unsafe partial class NetworkCalls
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_RECVORIGDSTADDR = 74;
     public const int IPV6_TRANSPARENT = 75;
-    public const int EEXIST = 17;
 
     public const long SYS_bpf = 321;
 
@@ -33,6 +33,12 @@ internal static unsafe partial class NetworkCalls
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int bind(int fd, void* address, uint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int listen(int fd, int backlog);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int accept4(int fd, void* address, uint* length, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int setsockopt(int fd, int level, int name, void* value, uint length);
@@ -88,9 +94,19 @@ internal static unsafe partial class NetworkCalls
     }
 
     public static int Socket(int domain, int type, int protocol) =>
-        Check(socket(domain, type | SOCK_CLOEXEC, protocol), $"Cannot open a socket of family {domain}, type {type}");
+        Check(socket(domain, type | SOCK_CLOEXEC, protocol), "Cannot open a socket");
+
+    /// <summary>Any address, a port the kernel chooses.</summary>
+    public static void BindAny(int fd, int family)
+    {
+        var any = stackalloc byte[28]; // struct sockaddr_in6, or more than a sockaddr_in
+        new Span<byte>(any, 28).Clear();
+        any[0] = (byte)family;
+        // SAFETY: the kernel reads the stack.
+        Check(bind(fd, any, family == AF_INET ? 16u : 28u), "Cannot bind a socket of the redirect");
+    }
 
     public static void SetOption(int fd, int level, int name, int value) =>
         // SAFETY: the kernel reads four bytes of the parameter's copy on the stack.
-        Check(setsockopt(fd, level, name, &value, sizeof(int)), $"Cannot set socket option {level}/{name}");
+        Check(setsockopt(fd, level, name, &value, sizeof(int)), "Cannot set an option of a socket");
 }

@@ -14,8 +14,9 @@ internal sealed unsafe class PacketSender : IDisposable
     private const int UdpHeader = 8, IPv4Header = 20, IPv6Header = 40;
     private const byte Udp = 17, Icmp = 1;
 
-    private readonly SafeFileHandle _raw4 = new(NetworkCalls.Socket(NetworkCalls.AF_INET, NetworkCalls.SOCK_RAW, NetworkCalls.IPPROTO_RAW), true);
-    private readonly SafeFileHandle _raw6 = new(NetworkCalls.Socket(NetworkCalls.AF_INET6, NetworkCalls.SOCK_RAW, NetworkCalls.IPPROTO_RAW), true);
+    // Opened by the first packet: many jobs never send one.
+    private readonly Lazy<SafeFileHandle> _raw4 = new(() => Raw(NetworkCalls.AF_INET), LazyThreadSafetyMode.PublicationOnly);
+    private readonly Lazy<SafeFileHandle> _raw6 = new(() => Raw(NetworkCalls.AF_INET6), LazyThreadSafetyMode.PublicationOnly);
 
     public void SendUdp(IPEndPoint from, IPEndPoint to, ReadOnlySpan<byte> payload) => Send(UdpPacket(from, to, payload), to.Address);
 
@@ -25,8 +26,8 @@ internal sealed unsafe class PacketSender : IDisposable
 
     public void Dispose()
     {
-        _raw4.Dispose();
-        _raw6.Dispose();
+        if (_raw4.IsValueCreated) _raw4.Value.Dispose();
+        if (_raw6.IsValueCreated) _raw6.Value.Dispose();
     }
 
     internal static byte[] UdpPacket(IPEndPoint from, IPEndPoint to, ReadOnlySpan<byte> payload)
@@ -106,6 +107,8 @@ internal sealed unsafe class PacketSender : IDisposable
         to.GetAddressBytes().CopyTo(target[24..]);
     }
 
+    private static SafeFileHandle Raw(int family) => new(NetworkCalls.Socket(family, NetworkCalls.SOCK_RAW, NetworkCalls.IPPROTO_RAW), ownsHandle: true);
+
     private void Send(byte[] packet, IPAddress to)
     {
         var isV4 = to.AddressFamily == AddressFamily.InterNetwork;
@@ -116,7 +119,7 @@ internal sealed unsafe class PacketSender : IDisposable
         // SAFETY: packet and address are pinned for the length of the call.
         fixed (byte* start = packet, target = address)
         {
-            var socket = (int)(isV4 ? _raw4 : _raw6).DangerousGetHandle();
+            var socket = (int)(isV4 ? _raw4 : _raw6).Value.DangerousGetHandle();
             NetworkCalls.Check(NetworkCalls.sendto(socket, start, (nuint)packet.Length, 0, target, isV4 ? 16u : 28u), $"Cannot send a packet to {to}");
         }
     }

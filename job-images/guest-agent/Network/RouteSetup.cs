@@ -23,8 +23,8 @@ internal static class RouteSetup
         using var netlink = new NetlinkSocket();
         netlink.Request(Link(create: false, LoopbackIndex, null), "Cannot set lo up");
         var index = CreateInterface(netlink);
-        netlink.Request(Address(index, GuestNetwork.Address), $"Cannot give {GuestNetwork.Address} to the guest");
-        netlink.Request(Address(index, GuestNetwork.Address6), $"Cannot give {GuestNetwork.Address6} to the guest");
+        netlink.Request(Address(index, GuestNetwork.Address), "Cannot give the guest its IPv4 address");
+        netlink.Request(Address(index, GuestNetwork.Address6), "Cannot give the guest its IPv6 address");
         netlink.Request(LocalRoute(GuestNetwork.Address), "Cannot route all of IPv4 to the agent");
         netlink.Request(LocalRoute(GuestNetwork.Address6), "Cannot route all of IPv6 to the agent");
     }
@@ -32,21 +32,22 @@ internal static class RouteSetup
     /// <summary>Programs look for an interface beside lo before they believe in a network; without the driver lo has to do.</summary>
     private static int CreateInterface(NetlinkSocket netlink)
     {
+        // The dummy driver comes with one of this name, unless it is built in and told otherwise.
+        if (Index() is var existing and not 0)
+        {
+            netlink.Request(Link(create: false, existing, null), $"Cannot set {GuestNetwork.InterfaceName} up");
+            return existing;
+        }
+
         try
         {
             netlink.Request(Link(create: true, 0, GuestNetwork.InterfaceName), $"Cannot create {GuestNetwork.InterfaceName}");
-        }
-        catch (Win32Exception e) when (e.NativeErrorCode == NetworkCalls.EEXIST)
-        {
-            // The dummy driver may come with one of this name.
-            netlink.Request(Link(create: false, Index(), null), $"Cannot set {GuestNetwork.InterfaceName} up");
+            return Index();
         }
         catch (Win32Exception)
         {
             return LoopbackIndex;
         }
-
-        return Index();
     }
 
     private static int Index() => (int)NetworkCalls.if_nametoindex(GuestNetwork.InterfaceName);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using Microsoft.Win32.SafeHandles;
+using RunnerVm.GuestAgent.Native;
 using static RunnerVm.GuestAgent.Network.BpfAssembler;
 
 namespace RunnerVm.GuestAgent.Network;
@@ -41,11 +42,11 @@ internal sealed unsafe class SocketSteering : IDisposable
     public void SetSocket(int slot, int fd)
     {
         var result = UpdateMap(BPF_MAP_UPDATE_ELEM, _sockets, BitConverter.GetBytes(slot), fd);
-        NetworkCalls.Check(result, $"Cannot put socket {slot} into its map");
+        NetworkCalls.Check(result, "Cannot put a socket into its map");
     }
 
     /// <summary>The network namespace of this process, to be opened while nobody moves /proc.</summary>
-    public static SafeFileHandle OpenNamespace() => File.OpenHandle("/proc/self/ns/net");
+    public static SafeFileHandle OpenNamespace() => KernelFile.Open("/proc/self/ns/net", Libc.O_RDONLY);
 
     /// <summary>From here on the program decides, in the network namespace <paramref name="space"/>.</summary>
     public void Attach(SafeFileHandle space)
@@ -180,7 +181,7 @@ internal sealed unsafe class SocketSteering : IDisposable
     private void ChangeLocal(int command, IPAddress address)
     {
         var result = UpdateMap(command, _local, address.MapToIPv6().GetAddressBytes(), 1);
-        if (command == BPF_MAP_UPDATE_ELEM) NetworkCalls.Check(result, $"Cannot note {address} as local");
+        if (command == BPF_MAP_UPDATE_ELEM) NetworkCalls.Check(result, "Cannot note a local address");
     }
 
     private static long UpdateMap(int command, SafeFileHandle map, byte[] key, int value)

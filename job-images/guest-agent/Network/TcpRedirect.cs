@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using RunnerVm.GuestAgent.Native;
 using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Network;
@@ -11,32 +12,49 @@ namespace RunnerVm.GuestAgent.Network;
 internal sealed class TcpRedirect(GuestConnection connection)
 {
     private const int Backlog = 4096;
+    private const int RetryMilliseconds = 20;
+    private const int ThreadStack = 256 * 1024;
 
+    /// <summary>
+    /// Listens by bare calls and takes connections on a thread of its own: the runtime's sockets, with the engine that
+    /// polls for them, are much code to run before the first step of a job that may never connect anywhere.
+    /// </summary>
     public void Start(SocketSteering steering)
     {
-        var listener = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+        var fd = NetworkCalls.Socket(NetworkCalls.AF_INET6, NetworkCalls.SOCK_STREAM, 0);
+        NetworkCalls.SetOption(fd, NetworkCalls.SOL_IPV6, NetworkCalls.IPV6_V6ONLY, 0);
         // Answers carry the address that was dialled, which is not the guest's: only a transparent socket may do that.
-        listener.SetRawSocketOption(NetworkCalls.SOL_IPV6, NetworkCalls.IPV6_TRANSPARENT, BitConverter.GetBytes(1));
-        listener.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
-        listener.Listen(Backlog);
-        steering.SetSocket(SocketSteering.TcpSlot, (int)listener.Handle);
-        _ = AcceptAsync(listener);
+        NetworkCalls.SetOption(fd, NetworkCalls.SOL_IPV6, NetworkCalls.IPV6_TRANSPARENT, 1);
+        NetworkCalls.BindAny(fd, NetworkCalls.AF_INET6);
+        NetworkCalls.Check(NetworkCalls.listen(fd, Backlog), "Cannot listen for the redirect");
+        steering.SetSocket(SocketSteering.TcpSlot, fd);
+        new Thread(() => Accept(fd), ThreadStack) { IsBackground = true, Name = "tcp" }.Start();
     }
 
     /// <summary>Ends only with the process; each connection ends itself.</summary>
-    private async Task AcceptAsync(Socket listener)
+    private unsafe void Accept(int listener)
     {
         while (true)
         {
-            try
-            {
-                _ = ServeAsync(await listener.AcceptAsync());
-            }
-            catch (SocketException)
-            {
-                // Out of descriptors, or a connection gone before it was taken. The backlog keeps the others.
-                await Task.Delay(20);
-            }
+            var fd = NetworkCalls.accept4(listener, null, null, NetworkCalls.SOCK_CLOEXEC);
+            if (fd >= 0) Take(fd);
+            // Out of descriptors, or a connection gone before it was taken. The backlog keeps the others.
+            else KernelFile.Pause(RetryMilliseconds);
+        }
+    }
+
+    private void Take(int fd)
+    {
+        var handle = new SafeSocketHandle(fd, ownsHandle: true);
+        try
+        {
+            var socket = new Socket(handle);
+            _ = Task.Run(() => ServeAsync(socket));
+        }
+        catch (SocketException)
+        {
+            // Gone between its arrival and the first look at it.
+            handle.Dispose();
         }
     }
 

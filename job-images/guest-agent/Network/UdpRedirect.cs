@@ -13,6 +13,7 @@ namespace RunnerVm.GuestAgent.Network;
 internal sealed unsafe class UdpRedirect(DnsPipe dns, PacketSender sender)
 {
     private const int MaximumDatagram = 65_535;
+    private const int ThreadStack = 256 * 1024;
 
     public void Start(SocketSteering steering)
     {
@@ -27,21 +28,16 @@ internal sealed unsafe class UdpRedirect(DnsPipe dns, PacketSender sender)
         if (family == NetworkCalls.AF_INET6) NetworkCalls.SetOption(socket, NetworkCalls.SOL_IPV6, NetworkCalls.IPV6_V6ONLY, 1);
         if (family == NetworkCalls.AF_INET) NetworkCalls.SetOption(socket, NetworkCalls.SOL_IP, NetworkCalls.IP_RECVORIGDSTADDR, 1);
         else NetworkCalls.SetOption(socket, NetworkCalls.SOL_IPV6, NetworkCalls.IPV6_RECVORIGDSTADDR, 1);
-        Span<byte> any = stackalloc byte[28]; // struct sockaddr_in6, or more than a sockaddr_in: any address, any port
-        any.Clear();
-        any[0] = (byte)family;
-        // SAFETY: the kernel reads the stack.
-        fixed (byte* start = any)
-            NetworkCalls.Check(NetworkCalls.bind(socket, start, family == NetworkCalls.AF_INET ? 16u : 28u), "Cannot bind the redirect's UDP socket");
+        NetworkCalls.BindAny(socket, family);
         steering.SetSocket(slot, socket);
         var owned = new SafeFileHandle(socket, ownsHandle: true);
-        new Thread(() => Loop(owned)) { IsBackground = true, Name = $"udp{family}" }.Start();
+        new Thread(() => Loop(owned), ThreadStack) { IsBackground = true, Name = "udp" }.Start();
     }
 
     private void Loop(SafeFileHandle socket)
     {
         using var owned = socket;
-        var buffer = new byte[MaximumDatagram];
+        var buffer = GC.AllocateUninitializedArray<byte>(MaximumDatagram);
         while (true)
         {
             try

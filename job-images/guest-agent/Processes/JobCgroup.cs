@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestAgent.Native;
@@ -40,14 +39,13 @@ internal sealed class JobCgroup
     {
         var job = $"{root}/job";
         if (KernelFile.TryOpen($"{root}/cgroup.procs", Libc.O_WRONLY) is not { } rootProcs) return null;
-        // One at a time: a controller the kernel lacks must not take the others with it.
         EnableControllers(root);
         KernelFile.CreateFolders(job);
         EnableControllers(job);
         var available = AvailableMemory();
         var limit = available - ReserveBytes;
-        if (limit > 0) _ = KernelFile.TrySet($"{job}/memory.max", limit.ToString(CultureInfo.InvariantCulture));
-        _ = KernelFile.TrySet($"{job}/pids.max", MaxJobProcesses(available).ToString(CultureInfo.InvariantCulture));
+        if (limit > 0) _ = KernelFile.TrySet($"{job}/memory.max", $"{limit}");
+        _ = KernelFile.TrySet($"{job}/pids.max", $"{MaxJobProcesses(available)}");
         return new(
             KernelFile.Open(job, Libc.O_RDONLY | Libc.O_DIRECTORY), rootProcs, KernelFile.TryOpen("/proc/self/oom_score_adj", Libc.O_WRONLY));
     }
@@ -55,7 +53,7 @@ internal sealed class JobCgroup
     /// <summary>A new cgroup for one step.</summary>
     public StepCgroup CreateStep()
     {
-        var name = Interlocked.Increment(ref _steps).ToString(CultureInfo.InvariantCulture);
+        var name = $"{Interlocked.Increment(ref _steps)}";
         var fd = -1;
         if (Libc.mkdirat((int)_job.DangerousGetHandle(), name, 0b111_101_101) == 0)
         {
@@ -92,19 +90,19 @@ internal sealed class JobCgroup
 
     private static void EnableControllers(string cgroup)
     {
-        foreach (var controller in (string[])["memory", "pids", "cpu", "io"]) _ = KernelFile.TrySet($"{cgroup}/cgroup.subtree_control", $"+{controller}");
+        var control = $"{cgroup}/cgroup.subtree_control";
+        if (KernelFile.TrySet(control, "+memory +pids +cpu +io") == 0) return;
+        // One at a time: a controller the kernel lacks must not take the others with it.
+        foreach (var controller in (string[])["+memory", "+pids", "+cpu", "+io"]) _ = KernelFile.TrySet(control, controller);
     }
 
     private static long AvailableMemory()
     {
         // "MemAvailable:   443316 kB" (proc_meminfo(5)).
-        foreach (var line in (KernelFile.TryRead("/proc/meminfo") ?? "").Split('\n'))
-        {
-            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words is ["MemAvailable:", var kilobytes, ..] && long.TryParse(kilobytes, CultureInfo.InvariantCulture, out var count)) return count * 1024;
-        }
-
-        return 0;
+        const string key = "\nMemAvailable:";
+        var text = KernelFile.TryRead("/proc/meminfo") ?? "";
+        var at = text.IndexOf(key, StringComparison.Ordinal);
+        return at < 0 ? 0 : FirstNumber(text.AsSpan(at + key.Length)) * 1024;
     }
 
     /// <summary>So many that ordinary jobs never meet it, so few that a fork bomb meets it before it has eaten the machine.</summary>
@@ -112,7 +110,20 @@ internal sealed class JobCgroup
         Math.Max(512, Math.Min(Math.Min(MaxProcesses, MaxPid() * 9 / 10), memory / SmallestProcessBytes));
 
     private static int MaxPid() =>
-        int.TryParse(KernelFile.TryRead("/proc/sys/kernel/pid_max"), CultureInfo.InvariantCulture, out var max) ? max : MaxProcesses;
+        FirstNumber(KernelFile.TryRead("/proc/sys/kernel/pid_max")) is > 0 and < int.MaxValue / 10 and var max ? (int)max : MaxProcesses;
+
+    /// <summary>The digits after leading blanks, 0 without any. What the kernel writes needs no culture and no error.</summary>
+    private static long FirstNumber(ReadOnlySpan<char> text)
+    {
+        var number = 0L;
+        foreach (var digit in text.TrimStart(' '))
+        {
+            if (!char.IsAsciiDigit(digit)) break;
+            number = (number * 10) + (digit - '0');
+        }
+
+        return number;
+    }
 
     private void SetOwnOomScore(ReadOnlySpan<byte> score)
     {

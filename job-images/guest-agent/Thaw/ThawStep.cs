@@ -24,7 +24,7 @@ internal static class ThawStep
             // What the request has waited here since it came is part of the time by now.
             Identity.SetClock(request.UnixTimeNanoseconds + (long)Stopwatch.GetElapsedTime(received).TotalNanoseconds);
             Identity.CreditEntropy(request.Entropy);
-            Loopback.Up();
+            if (!request.Network) Loopback.Up();
             // Both wait for the kernel more than they work (disks; grace periods of the network), so they wait together.
             var network = Task.CompletedTask;
             if (request.Network)

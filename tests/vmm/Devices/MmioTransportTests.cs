@@ -326,6 +326,27 @@ public sealed class MmioTransportTests : IDisposable
     }
 
     [Fact]
+    public void A_notification_and_its_interrupt_allocate_nothing_on_their_way()
+    {
+        _driver.SetUp();
+        _driver.Pump();
+        var buffer = _driver.Reserve(8);
+        var four = new byte[4];
+        for (var round = 0; round < 40; round++)
+        {
+            _driver.Queues[0].Add(buffer);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            _driver.Transport.Write(0x50, [0, 0, 0, 0]);
+            _driver.Loop.RunOnce(0);
+            _driver.Interrupt.Drain();
+            _driver.Transport.Read(0x60, four);
+            _driver.Transport.Write(0x64, four);
+            if (round > 35) Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before); // compiled by then
+            Assert.True(_driver.Queues[0].TryCollect(out _, out _));
+        }
+    }
+
+    [Fact]
     public void A_device_goes_with_its_transport()
     {
         _driver.SetUp();

@@ -28,7 +28,7 @@ void guest_main(uintptr_t boot, int protocol)
     enable_lapic();
     ids[0] = apic_id();
     start_others();
-    while (ready < CPUS - 1) pause();
+    while (ready + 1 < CPUS) pause();
     uint32_t seen = 0;
     for (int i = 0; i < CPUS; i++) seen |= 1u << ids[i];
     put_line("seen", seen);

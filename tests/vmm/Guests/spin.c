@@ -7,6 +7,7 @@ static volatile uint64_t counters[32 * 8];
 void ap_main(uint32_t number)
 {
 #ifdef HALT
+    (void)number;
     for (;;) halt();
 #else
     for (;;) counters[(number + 1) * 8]++;

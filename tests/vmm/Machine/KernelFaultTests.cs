@@ -109,7 +109,7 @@ public sealed class KernelFaultTests : IDisposable
     {
         var line = CommandLine.Compose(new() { KernelImagePath = "", BootArgs = new string('a', 2000) }, [], [VirtioSlot.Number(0), VirtioSlot.Number(1)]);
         var fault = Assert.Throws<VmmFaultException>(() => CommandLine.Write(_memory, line, new(BootProtocol.Pvh, 0, 0)));
-        Assert.Equal("boot_args: the command line has 2074 characters with what is added for root and devices; the kernel takes 2047. Shorten it.", fault.Message);
+        Assert.Equal("boot_args: the command line has 2070 characters with what is added for root and devices; the kernel takes 2047. Shorten it.", fault.Message);
     }
 
     [Theory]

@@ -113,36 +113,6 @@ public sealed class MicroVmTests
     }
 
     [Fact]
-    public void Nothing_is_left_of_a_hundred_machines()
-    {
-        var kernel = FreestandingGuest.Build("hello", pvh: true);
-        var resources = new VmResources { Machine = new() { VcpuCount = 2 }, Entropy = new() };
-        RunningGuest.Run(kernel, resources);
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        var before = Left();
-        for (var i = 0; i < 100; i++) Assert.Equal(GuestEnd.Clean, RunningGuest.Run(kernel, resources).End.ExitCode);
-        var after = Left();
-        Assert.InRange(after.Descriptors, 0, before.Descriptors + 8); // Other tests and the runtime have their own.
-        Assert.InRange(after.Threads, 0, before.Threads + 8);
-        Assert.InRange(after.Mappings, 0, before.Mappings + 60);
-    }
-
-    [Fact]
-    public void A_machine_that_cannot_be_built_leaves_nothing()
-    {
-        FreestandingGuest.RequireKvm();
-        var before = Left();
-        for (var i = 0; i < 50; i++)
-        {
-            var resources = new VmResources { Drives = [new() { DriveId = "d", IsRootDevice = false, PathOnHost = "/nonexistent" }] };
-            Assert.Contains("/nonexistent", Assert.Throws<VmmFaultException>(() => RunningGuest.Build(FreestandingGuest.Build("hello"), resources)).Message, StringComparison.Ordinal);
-        }
-
-        Assert.InRange(Left().Descriptors, 0, before.Descriptors + 8);
-    }
-
-    [Fact]
     public void More_memory_than_there_are_addresses_names_the_field()
     {
         FreestandingGuest.RequireKvm();
@@ -160,9 +130,4 @@ public sealed class MicroVmTests
             RunningGuest.Build(FreestandingGuest.Build("hello"), new() { Machine = new() { HugePages = HugePages.TwoMib } }));
         Assert.Contains("echo 64 > /proc/sys/vm/nr_hugepages", fault.Message, StringComparison.Ordinal);
     }
-
-    private static (int Descriptors, int Threads, int Mappings) Left() => (
-        Directory.GetFiles("/proc/self/fd").Length,
-        Directory.GetDirectories("/proc/self/task").Length,
-        File.ReadLines("/proc/self/maps").Count());
 }

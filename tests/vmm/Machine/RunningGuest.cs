@@ -3,6 +3,7 @@ using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Machine;
+using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Memory;
 using Xunit;
 
@@ -35,6 +36,7 @@ internal sealed class RunningGuest : IDisposable
                 {
                     BootTimerStart = options.Booted is null ? null : System.Diagnostics.Stopwatch.GetTimestamp(),
                     Booted = options.Booted,
+                    Input = options.Input,
                     OtherDevices = options.Devices ?? [],
                 };
                 return builder.Build(resources with { Serial = resources.Serial ?? new Serial { SerialOutPath = _console } });
@@ -162,5 +164,6 @@ internal sealed class RunningGuest : IDisposable
 }
 
 /// <param name="Booted">Called when the guest writes to the boot timer, which is there when this is.</param>
+/// <param name="Input">What is typed on the console.</param>
 /// <param name="Devices">Behind those of the configuration.</param>
-internal readonly record struct GuestOptions(Action<TimeSpan>? Booted = null, IReadOnlyList<Func<GuestMemory, IVirtioDevice>>? Devices = null);
+internal readonly record struct GuestOptions(Action<TimeSpan>? Booted = null, IReadOnlyList<Func<GuestMemory, IVirtioDevice>>? Devices = null, FileDescriptor? Input = null);

@@ -24,9 +24,11 @@ public sealed class AbiTests
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
             typeof(kvm_pit_config), typeof(kvm_irqfd), typeof(kvm_ioeventfd), typeof(kvm_clock_data), typeof(kvm_cpuid_entry2),
             typeof(kvm_cpuid2), typeof(kvm_msr_entry), typeof(kvm_msrs), typeof(kvm_mp_state), typeof(kvm_lapic_state), typeof(kvm_fpu),
-            typeof(pollfd),
+            typeof(pollfd), typeof(termios),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),
+            typeof(rlimit), typeof(statvfs), typeof(__user_cap_header_struct), typeof(__user_cap_data_struct),
+            typeof(sock_filter), typeof(sock_fprog), typeof(seccomp_data), typeof(sigaction),
         })
         {
             source.AppendLine($"_Static_assert(sizeof(struct {type.Name}) == {Marshal.SizeOf(type)}, \"size of {type.Name}\");");
@@ -39,6 +41,8 @@ public sealed class AbiTests
         AppendExit(source, typeof(kvm_run_fail_entry), "fail_entry");
         AppendExit(source, typeof(kvm_run_internal), "internal");
         AppendExit(source, typeof(kvm_run_system_event), "system_event");
+        source.AppendLine($"_Static_assert(sizeof(posix_spawnattr_t) == {Marshal.SizeOf<posix_spawnattr_t>()}, \"posix_spawnattr_t\");");
+        source.AppendLine($"_Static_assert(sizeof(posix_spawn_file_actions_t) == {Marshal.SizeOf<posix_spawn_file_actions_t>()}, \"posix_spawn_file_actions_t\");");
         source.AppendLine("_Static_assert(sizeof(sigset_t) == 128, \"sigset_t\");");
         source.AppendLine("_Static_assert(offsetof(struct kvm_signal_mask, sigset) == 4, \"kvm_signal_mask\");");
         await CompileAsync(source.ToString());
@@ -57,6 +61,24 @@ public sealed class AbiTests
         await CompileAsync(source.ToString());
     }
 
+    /// <summary>A function in C, so no static assertion; the expected number is what makedev(3) gave.</summary>
+    [Fact]
+    public void A_device_number_is_packed_as_in_the_C_library() => Assert.Equal(316661085455770ul, LibC.makedev(0x12345, 0x6789a));
+
+    [Fact]
+    public async Task Every_system_call_has_the_number_of_the_C_headers()
+    {
+        var source = new StringBuilder(Headers);
+        foreach (var call in Enum.GetValues<SystemCall>())
+        {
+            // Headers may be older than the youngest calls.
+            source.AppendLine($"#ifdef __NR_{call}\n_Static_assert(__NR_{call} == {(int)call}, \"{call}\");");
+            source.AppendLine((int)call < 450 ? $"#else\n#error {call}\n#endif" : "#endif");
+        }
+
+        await CompileAsync(source.ToString());
+    }
+
     [Fact]
     public async Task A_wrong_number_would_be_noticed()
     {
@@ -70,11 +92,20 @@ public sealed class AbiTests
         #include <fcntl.h>
         #include <limits.h>
         #include <poll.h>
+        #include <sched.h>
         #include <signal.h>
+        #include <spawn.h>
         #include <stddef.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
+        #include <sys/ioctl.h>
         #include <sys/mman.h>
+        #include <sys/mount.h>
+        #include <sys/prctl.h>
+        #include <sys/resource.h>
+        #include <sys/statvfs.h>
+        #include <sys/syscall.h>
+        #include <sys/sysmacros.h>
         #include <net/if.h>
         #include <sys/random.h>
         #include <sys/stat.h>
@@ -82,13 +113,20 @@ public sealed class AbiTests
         #include <sys/timerfd.h>
         #include <sys/uio.h>
         #include <sys/un.h>
+        #include <termios.h>
         #include <time.h>
         #include <unistd.h>
+        #include <linux/audit.h>
+        #include <linux/capability.h>
+        #include <linux/close_range.h>
+        #include <linux/audit.h>
         #include <linux/falloc.h>
+        #include <linux/filter.h>
         #include <linux/fs.h>
         #include <linux/if_tun.h>
         #include <linux/kvm.h>
         #include <linux/mman.h>
+        #include <linux/seccomp.h>
 
         """;
 

@@ -39,4 +39,7 @@ internal sealed record Serial
 {
     /// <summary>Where the guest's console goes instead of our standard output.</summary>
     public string? SerialOutPath { get; init; }
+
+    /// <summary>Limits what the guest prints, in bytes; what is beyond is dropped and counted.</summary>
+    public TokenBucketConfiguration? RateLimiter { get; init; }
 }

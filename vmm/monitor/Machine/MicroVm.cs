@@ -1,5 +1,6 @@
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.Devices.Legacy;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
 
 namespace RunnerVm.Vmm.Monitor.Machine;
@@ -20,6 +21,16 @@ internal sealed class MicroVm : IRunningMachine
 
     /// <summary>Exits of all vCPUs, for figures.</summary>
     public long Exits => _vcpus.Sum(static vcpu => vcpu.Exits);
+
+    public IReadOnlyList<Vcpu> Vcpus => _vcpus;
+
+    public SerialOutput Console => _parts.Console;
+
+    public SerialPort Serial => _parts.Serial;
+
+    public I8042 Keyboard => _parts.Keyboard;
+
+    public VirtioDevices Virtio => _parts.Virtio;
 
     public void Pause()
     {
@@ -46,8 +57,11 @@ internal sealed class MicroVm : IRunningMachine
         transport.WithDevice(() => device.Update(pathOnHost, limiter));
     }
 
-    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit) =>
-        throw new VmmFaultException($"There is no network interface {ifaceId}.");
+    public void UpdateNetworkInterface(string ifaceId, RateLimiterConfiguration? receive, RateLimiterConfiguration? transmit)
+    {
+        var (transport, device) = _parts.Virtio.NetworkInterface(ifaceId);
+        transport.WithDevice(() => device.UpdateLimits(receive, transmit));
+    }
 
     public void UpdateBalloon(int amountMib) => WithBalloon(balloon =>
     {

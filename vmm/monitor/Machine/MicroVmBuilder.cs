@@ -5,7 +5,9 @@ using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Legacy;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Machine.Cpu;
+using RunnerVm.Vmm.Monitor.RateLimiting;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Kvm;
@@ -33,6 +35,15 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
     /// <summary>Where the guest's console goes when /serial names no file; standard output otherwise. Taken over.</summary>
     public FileDescriptor? Console { get; init; }
+
+    /// <summary>Who answers on an interface beside the host's network (the metadata service); null for nobody.</summary>
+    public Func<NetworkInterface, IFrameResponder?> Responder { get; init; } = static _ => null;
+
+    /// <summary>Called on each vCPU's thread once, before the guest first runs there.</summary>
+    public Action? ConfineVcpu { get; init; }
+
+    /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
+    public FileDescriptor? Input { get; init; }
 
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
@@ -69,7 +80,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         var vm = parts.Own(CreateVm(kvm, memory, resources.Machine));
         var legacy = AddLegacy(resources, parts, vm).ToList();
         parts.Virtio = parts.Own(new VirtioDevices());
-        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message))));
+        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
 
         var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
         WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
@@ -105,12 +116,13 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     {
         CommandLine.Write(memory, line, kernel);
         AcpiTables.Write(memory, vcpus, slots);
+        MpTable.Write(memory, vcpus);
         ResetVector.Write(memory);
         if (kernel.Protocol == BootProtocol.Pvh) PvhStartInfo.Write(memory, initrd);
         else ZeroPage.Write(memory, kernel, initrd);
     }
 
-    private static void CreateVcpus(
+    private void CreateVcpus(
         KvmDevice kvm, KvmVm vm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
     {
         var topology = new CpuTopology(machine.VcpuCount, machine.Smt);
@@ -119,7 +131,7 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         for (var i = 0; i < machine.VcpuCount; i++)
         {
             var vcpu = vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End));
+            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
             template.Apply(vcpu);
@@ -166,9 +178,11 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         var keyboardInterrupt = parts.Own(new EventFd());
         vm.ConnectInterrupt(keyboardInterrupt, MemoryLayout.KeyboardGsi);
 
-        parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop));
+        parts.Console = parts.Own(new SerialOutput(OpenConsole(resources.Serial), loop, TokenBucket.Of(resources.Serial?.RateLimiter, TimeProvider.System)));
+        parts.Serial = new SerialPort(parts.Console, serialInterrupt);
         parts.Keyboard = new I8042(keyboardInterrupt, () => parts.End(GuestEnd.Reset("i8042 reset line")));
-        yield return new(SerialPort.Port, SerialPort.Ports, new SerialPort(parts.Console, serialInterrupt));
+        if (Input is { } input) parts.Own(new SerialInput(input, parts.Serial, loop));
+        yield return new(SerialPort.Port, SerialPort.Ports, parts.Serial);
         yield return new(I8042.Port, I8042.Ports, parts.Keyboard);
         yield return new(AcpiSleep.Port, AcpiSleep.Ports, new AcpiSleep(() => parts.End(GuestEnd.Off)));
     }

@@ -12,6 +12,8 @@ internal sealed class MicroVmParts(EventLoop loop, Action<GuestEnd> ended) : IDi
 
     public SerialOutput Console { get; set; } = null!;
 
+    public SerialPort Serial { get; set; } = null!;
+
     public I8042 Keyboard { get; set; } = null!;
 
     public VirtioDevices Virtio { get; set; } = null!;

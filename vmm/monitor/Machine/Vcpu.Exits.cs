@@ -38,6 +38,8 @@ internal sealed partial class Vcpu
     {
         var io = _kvm.IoExit;
         var data = _kvm.IoData(io);
+        if (io.direction == KvmApi.KVM_EXIT_IO_OUT) Counters.PortWrites++;
+        else Counters.PortReads++;
         for (var i = 0; i < io.count; i++)
         {
             var element = data.Slice(i * io.size, io.size);
@@ -50,8 +52,16 @@ internal sealed partial class Vcpu
     {
         var mmio = _kvm.MmioExit;
         var data = _kvm.MmioData(mmio);
-        if (mmio.is_write != 0) _mmio.Write(mmio.phys_addr, data);
-        else _mmio.Read(mmio.phys_addr, data);
+        if (mmio.is_write != 0)
+        {
+            Counters.MmioWrites++;
+            _mmio.Write(mmio.phys_addr, data);
+        }
+        else
+        {
+            Counters.MmioReads++;
+            _mmio.Read(mmio.phys_addr, data);
+        }
     }
 
     private GuestEnd SystemEvent() => _kvm.SystemEvent.type switch
@@ -75,6 +85,9 @@ internal sealed partial class Vcpu
         return Failed(what);
     }
 
-    private GuestEnd Failed(string why) =>
-        new(GuestEnd.KvmFailed, $"vCPU {Index} stopped at 0x{_kvm.Registers.rip:x}: {why}.");
+    private GuestEnd Failed(string why)
+    {
+        Counters.Failures++;
+        return new(GuestEnd.KvmFailed, $"vCPU {Index} stopped at 0x{_kvm.Registers.rip:x}: {why}.");
+    }
 }

@@ -25,6 +25,7 @@ internal sealed partial class Vcpu : IDisposable
     private readonly IoBus _ports;
     private readonly IoBus _mmio;
     private readonly Action<GuestEnd> _ended;
+    private readonly Action? _confine;
     private readonly Thread _thread;
     private readonly object _lock = new();
     private ThreadKick? _kick;
@@ -33,9 +34,10 @@ internal sealed partial class Vcpu : IDisposable
 
     /// <param name="kvm">Taken over.</param>
     /// <param name="ended">Called on the thread, at most once, when the guest is over.</param>
-    public Vcpu(int index, KvmVcpu kvm, IoBus ports, IoBus mmio, Action<GuestEnd> ended)
+    /// <param name="confine">Called on the thread once, before the guest first runs.</param>
+    public Vcpu(int index, KvmVcpu kvm, IoBus ports, IoBus mmio, Action<GuestEnd> ended, Action? confine = null)
     {
-        (Index, _kvm, _ports, _mmio, _ended) = (index, kvm, ports, mmio, ended);
+        (Index, _kvm, _ports, _mmio, _ended, _confine) = (index, kvm, ports, mmio, ended, confine);
         _thread = new Thread(Live, StackBytes) { Name = $"vcpu {index}", IsBackground = true };
     }
 
@@ -46,6 +48,8 @@ internal sealed partial class Vcpu : IDisposable
 
     /// <summary>Exits to us so far, for figures.</summary>
     public long Exits { get; private set; }
+
+    public VcpuCounters Counters { get; } = new();
 
     /// <summary>Starts the thread, which stays paused.</summary>
     public void Start()
@@ -102,8 +106,9 @@ internal sealed partial class Vcpu : IDisposable
             Condition.PulseAll(_lock);
         }
 
-        for (var state = VcpuState.Paused; state != VcpuState.Exited;)
-            state = state == VcpuState.Paused ? StayPaused() : RunGuest();
+        var state = StayPaused();
+        if (state == VcpuState.Running) state = Confine();
+        while (state != VcpuState.Exited) state = state == VcpuState.Paused ? StayPaused() : RunGuest();
         Enter(VcpuState.Exited);
     }
 
@@ -114,6 +119,20 @@ internal sealed partial class Vcpu : IDisposable
             Enter(VcpuState.Paused);
             while (_wanted == VcpuState.Paused) Condition.Wait(_lock);
             return _wanted;
+        }
+    }
+
+    private VcpuState Confine()
+    {
+        try
+        {
+            _confine?.Invoke();
+            return VcpuState.Running;
+        }
+        catch (LinuxException e)
+        {
+            _ended(new(GuestEnd.KvmFailed, e.Message));
+            return VcpuState.Exited;
         }
     }
 

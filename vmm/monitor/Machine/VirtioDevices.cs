@@ -4,6 +4,7 @@ using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Block;
+using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
 using RunnerVm.Vmm.Native.Handles;
@@ -18,6 +19,7 @@ internal sealed class VirtioDevices : IDisposable
     private readonly List<MmioTransport> _transports = [];
     private readonly List<EventFd> _interrupts = [];
     private readonly Dictionary<string, (MmioTransport Transport, BlockDevice Device)> _drives = [];
+    private readonly Dictionary<string, (MmioTransport Transport, NetDevice Device)> _networkInterfaces = [];
 
     public IReadOnlyList<VirtioSlot> Slots { get; private set; } = [];
 
@@ -25,10 +27,23 @@ internal sealed class VirtioDevices : IDisposable
 
     public (MmioTransport Transport, BalloonDevice Device)? Balloon { get; private set; }
 
+    public VsockDevice? Vsock { get; private set; }
+
+    public RngDevice? Entropy { get; private set; }
+
+    public IEnumerable<(string Id, BlockDevice Device)> Drives => _drives.Select(static drive => (drive.Key, drive.Value.Device));
+
+    public IEnumerable<(string Id, NetDevice Device)> NetworkInterfaces => _networkInterfaces.Select(static network => (network.Key, network.Value.Device));
+
     /// <exception cref="VmmFaultException">There is none of that name.</exception>
     public (MmioTransport Transport, BlockDevice Device) Drive(string id) => _drives.TryGetValue(id, out var found)
         ? found
         : throw new VmmFaultException($"There is no drive {id}. The machine's drives: {Names(_drives.Keys)}.");
+
+    /// <exception cref="VmmFaultException">There is none of that name.</exception>
+    public (MmioTransport Transport, NetDevice Device) NetworkInterface(string id) => _networkInterfaces.TryGetValue(id, out var found)
+        ? found
+        : throw new VmmFaultException($"There is no network interface {id}. The machine's interfaces: {Names(_networkInterfaces.Keys)}.");
 
     /// <summary>
     /// Makes the devices, in Firecracker's order, and connects registers and interrupts to KVM. What was made before a failure
@@ -49,8 +64,14 @@ internal sealed class VirtioDevices : IDisposable
             _drives.Add(drive.DriveId, (Connect(device, wiring), device));
         }
 
-        if (resources.Vsock is { } vsock) Connect(new VsockDevice(vsock), wiring);
-        if (resources.Entropy is { } entropy) Connect(new RngDevice(entropy), wiring);
+        foreach (var network in resources.NetworkInterfaces)
+        {
+            var device = new NetDevice(network, wiring.Responder(network));
+            _networkInterfaces.Add(network.IfaceId, (Connect(device, wiring), device));
+        }
+
+        if (resources.Vsock is { } vsock) Connect(Vsock = new VsockDevice(vsock), wiring);
+        if (resources.Entropy is { } entropy) Connect(Entropy = new RngDevice(entropy), wiring);
         foreach (var make in others) Connect(make(wiring.Memory), wiring);
     }
 
@@ -85,4 +106,6 @@ internal sealed class VirtioDevices : IDisposable
 }
 
 /// <summary>What connects devices to the machine.</summary>
-internal sealed record VirtioWiring(KvmVm Vm, GuestMemory Memory, EventLoop Loop, Action<BrokenDeviceException> Broken);
+/// <param name="Responder">Who answers on an interface beside the host's network; null for nobody.</param>
+internal sealed record VirtioWiring(
+    KvmVm Vm, GuestMemory Memory, EventLoop Loop, Action<BrokenDeviceException> Broken, Func<NetworkInterface, IFrameResponder?> Responder);

@@ -14,10 +14,18 @@ internal static class RingZeroProbe
     /// <summary>Emulated: 0.7 million were measured; real: hundreds of millions, nested paging of a software CPU included.</summary>
     public const double RealAbove = 50e6;
 
+    /// <summary>
+    /// Not timed. The first entry into a guest costs a software CPU 25 ms, once a boot: as much as 20,000 emulated iterations.
+    /// </summary>
+    private const uint WarmUpIterations = 1_000;
+
     /// <summary>Told apart before the million: 20,000 iterations take 30 ms where ring 0 is emulated.</summary>
     private const uint FirstIterations = 20_000;
     private const uint Iterations = 1_000_000;
     private const double HopelessBelow = 5e6;
+
+    /// <summary>A busy host takes its processor away in the middle of a million; ring 0 is as fast as the best of a few.</summary>
+    private const int MostTries = 6;
 
     private const ulong CodeAddress = 0x1000;
     private const uint TssAddress = 0xfffbd000;
@@ -37,14 +45,22 @@ internal static class RingZeroProbe
             using var vcpu = vm.CreateVcpu(0);
             vcpu.SystemRegisters = FlatProtectedMode(vcpu.SystemRegisters);
 
+            Measure(vcpu, memory, WarmUpIterations);
             var speed = Measure(vcpu, memory, FirstIterations);
-            if (speed > HopelessBelow) speed = Measure(vcpu, memory, Iterations);
+            if (speed > HopelessBelow) speed = Best(vcpu, memory);
             return ProbeReport.Ran(api, speed);
         }
         catch (LinuxException e)
         {
             return ProbeReport.Failed(api, e.Problem, e.Fix);
         }
+    }
+
+    private static double Best(KvmVcpu vcpu, MappedRegion memory)
+    {
+        var best = 0.0;
+        for (var tries = 0; tries < MostTries && best <= RealAbove; tries++) best = Math.Max(best, Measure(vcpu, memory, Iterations));
+        return best;
     }
 
     /// <summary>Iterations a second of dec; jnz in 32-bit code at privilege level 0.</summary>

@@ -9,6 +9,8 @@ internal sealed class DiskFile : IDisposable
     /// <summary>Zeroes to write where the file system cannot make any itself.</summary>
     private static readonly byte[] Zeroes = GC.AllocateArray<byte>(1 << 16, pinned: true);
 
+    private const string NotADirectory = "A drive is a file or a block device, not a directory.";
+
     private DiskFile(FileDescriptor descriptor) => Descriptor = descriptor;
 
     public FileDescriptor Descriptor { get; }
@@ -29,7 +31,7 @@ internal sealed class DiskFile : IDisposable
             LibC.ENOENT => "Make the file, or correct the path.",
             LibC.EACCES => "Let the monitor's user read it (and write, unless the drive is read-only).",
             LibC.EROFS or LibC.ETXTBSY => "Make the drive read-only, or give it a copy.",
-            LibC.EISDIR => "A drive is a file or a block device, not a directory.",
+            LibC.EISDIR => NotADirectory,
             _ => null,
         }));
         try
@@ -52,17 +54,19 @@ internal sealed class DiskFile : IDisposable
         statx found;
         byte empty = 0;
         // SAFETY: an empty name and a structure on this stack, during the call.
-        if (LibC.statx(fd.Fd, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_BASIC_STATS, &found) != 0) throw LinuxException.Last($"look at {path}");
+        if (LibC.statx(fd.Fd, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_BASIC_STATS, &found) != 0)
+            throw LinuxException.Last($"look at {path}");
         var kind = found.stx_mode & LibC.S_IFMT;
-        if (kind == LibC.S_IFDIR) throw new LinuxException($"use {path} as a disk", LibC.EISDIR, "A drive is a file or a block device, not a directory.");
+        if (kind == LibC.S_IFDIR) throw new LinuxException($"use {path} as a disk", LibC.EISDIR, NotADirectory);
         if (kind is not (LibC.S_IFREG or LibC.S_IFBLK))
             throw new LinuxException($"use {path} as a disk", LibC.EINVAL, "A drive is a regular file or a block device.");
 
         var size = found.stx_size;
         // SAFETY: the ioctl writes eight bytes on this stack.
-        if (kind == LibC.S_IFBLK && LibC.ioctl(fd.Fd, LibC.BLKGETSIZE64, &size) != 0) throw LinuxException.Last($"ask for the size of {path}");
+        if (kind == LibC.S_IFBLK && LibC.ioctl(fd.Fd, LibC.BLKGETSIZE64, &size) != 0)
+            throw LinuxException.Last($"ask for the size of {path}");
         Size = (long)Math.Min(size, long.MaxValue);
-        Identity = $"{Device(found.stx_dev_major, found.stx_dev_minor)}{Device(found.stx_rdev_major, found.stx_rdev_minor)}{found.stx_ino}";
+        Identity = $"{LibC.makedev(found.stx_dev_major, found.stx_dev_minor)}{LibC.makedev(found.stx_rdev_major, found.stx_rdev_minor)}{found.stx_ino}";
     }
 
     /// <summary>What was written is on the disk when this returns zero (fdatasync(2)).</summary>
@@ -110,8 +114,4 @@ internal sealed class DiskFile : IDisposable
             if (result != -LibC.EINTR) return result;
         }
     }
-
-    /// <summary>As st_dev holds it (gnu_dev_makedev).</summary>
-    private static ulong Device(uint major, uint minor) =>
-        ((ulong)(major & 0xfffff000) << 32) | ((ulong)(major & 0xfff) << 8) | ((ulong)(minor & 0xffffff00) << 12) | (minor & 0xff);
 }

@@ -8,9 +8,21 @@ internal static partial class LibC
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7ff;
     public const ushort S_IFMT = 0xf000;
+    public const ushort S_IFIFO = 0x1000;
+    public const ushort S_IFCHR = 0x2000;
     public const ushort S_IFDIR = 0x4000;
     public const ushort S_IFBLK = 0x6000;
     public const ushort S_IFREG = 0x8000;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int mkdirat(int directory, byte* path, uint mode);
+
+    /// <summary>The device's number as <see cref="makedev"/> packs it.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int mknodat(int directory, byte* path, uint mode, ulong device);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int fchmodat(int directory, byte* path, uint mode, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int statx(int directory, byte* path, int flags, uint mask, statx* into);

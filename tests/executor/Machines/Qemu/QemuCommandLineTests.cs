@@ -44,12 +44,16 @@ public sealed class QemuCommandLineTests
     public void The_software_processors_kernel_is_told_the_counters_frequency_and_KVMs_is_not()
     {
         Assert.Equal(
-            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests tsc_early_khz=2500000 one=1",
+            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests rcupdate.rcu_expedited=1 tsc_early_khz=2500000 tsc=reliable one=1",
             After(Build(QemuAcceleration.Tcg(2_500_000)), "-append"));
         Assert.Equal(
-            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests one=1",
+            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests rcupdate.rcu_expedited=1 one=1",
             After(Build(QemuAcceleration.Kvm(archCapabilities: true)), "-append"));
     }
+
+    [Fact]
+    public void The_software_processor_is_not_offered_what_only_real_ones_do_fast() =>
+        Assert.Equal("max,-erms,-fsrm,-la57", After(Build(QemuAcceleration.Tcg(2_500_000)), "-cpu"));
 
     [Theory]
     [InlineData("flags\t\t: fpu arch_capabilities sse", "host")]

@@ -23,10 +23,8 @@ internal static class Madt
         Double(MemoryLayout.IoApic);
         Double(0);
 
-        // 5.2.12.5: KVM's timer is IRQ 0 and arrives on line 2, as on any PC.
-        body.AddRange([2, 10, 0, 0]);
-        Double(2);
-        body.AddRange([0, 0]);
+        // No override: KVM's default routes lead every line, the timer's too, to the pin of its own number, and all are
+        // edges, active high, as ISA's are.
 
         // 5.2.12.7: NMI on pin 1 of every local APIC.
         body.AddRange([4, 6, 0xff, 0, 0, 1]);

@@ -55,6 +55,8 @@ internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
     private byte _expecting;
     private bool _lastWasCommand;
 
+    public LegacyCounters Counters { get; } = new();
+
     /// <summary>False when the guest has not taken what was typed before.</summary>
     public bool TypeCtrlAltDel()
     {
@@ -84,8 +86,15 @@ internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
     {
         lock (_lock)
         {
+            if (offset is not (0 or CommandOffset))
+            {
+                Counters.MissedWrites++;
+                return;
+            }
+
+            Counters.Writes++;
             if (offset == CommandOffset) Command(from[0]);
-            else if (offset == 0) Data(from[0]);
+            else Data(from[0]);
         }
     }
 
@@ -117,9 +126,15 @@ internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
                 _expecting = command;
                 break;
             case PulseReset:
-                reset();
+                Reset();
                 break;
         }
+    }
+
+    private void Reset()
+    {
+        Counters.Resets++;
+        reset();
     }
 
     private void Data(byte value)
@@ -134,7 +149,7 @@ internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
                 break;
             case WriteOutputPort:
                 _outputPort = value;
-                if ((value & 1) == 0) reset();
+                if ((value & 1) == 0) Reset();
                 break;
             default:
                 Keyboard(value);
@@ -170,7 +185,13 @@ internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
 
     private byte Take()
     {
-        if (_count == 0) return 0;
+        if (_count == 0)
+        {
+            Counters.MissedReads++;
+            return 0;
+        }
+
+        Counters.Reads++;
         var value = _queue[_start];
         _start = (_start + 1) % Capacity;
         if (--_count > 0) Interrupt();

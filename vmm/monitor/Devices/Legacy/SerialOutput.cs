@@ -1,4 +1,5 @@
 using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.RateLimiting;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Libc;
 
@@ -22,17 +23,20 @@ internal sealed class SerialOutput : IDisposable
     private readonly Lock _lock = new();
     private readonly byte[] _ring = new byte[Capacity];
     private readonly byte[] _piece = new byte[MostAtOnce];
+    private readonly TokenBucket? _limit;
     private Watch? _roomWatch;
     private int _start;
     private int _count;
     private long _lost;
     private long _lostUnsaid;
+    private long _limited;
     private bool _broken;
 
     /// <param name="output">Taken over.</param>
-    public SerialOutput(FileDescriptor output, EventLoop loop)
+    /// <param name="limit">Of the guest's bytes; null: none.</param>
+    public SerialOutput(FileDescriptor output, EventLoop loop, TokenBucket? limit = null)
     {
-        (_output, _loop) = (output, loop);
+        (_output, _loop, _limit) = (output, loop, limit);
         _newsWatch = loop.Watch(_news.Descriptor, EpollEvents.Readable, _ =>
         {
             _news.Drain();
@@ -43,12 +47,26 @@ internal sealed class SerialOutput : IDisposable
     /// <summary>Bytes that found no room.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
+    /// <summary>Bytes beyond the limit, which are gone without a word, as in Firecracker.</summary>
+    public long Limited => Interlocked.Read(ref _limited);
+
     /// <summary>Any thread; never blocks.</summary>
     public void Put(byte value)
     {
         bool first;
         lock (_lock)
         {
+            if (_limit is { } limit)
+            {
+                if (limit.DelayFor(1) > TimeSpan.Zero)
+                {
+                    Interlocked.Increment(ref _limited);
+                    return;
+                }
+
+                limit.Take(1);
+            }
+
             if (_count == Capacity)
             {
                 Interlocked.Increment(ref _lost);

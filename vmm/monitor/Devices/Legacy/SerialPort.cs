@@ -10,7 +10,7 @@ internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusD
     public const ushort Port = 0x3f8;
     public const int Ports = 8;
 
-    private const int FifoBytes = 16;
+    internal const int FifoBytes = 16;
 
     private const byte DataAvailableEnabled = 1;
     private const byte TransmitterEmptyEnabled = 2;
@@ -42,6 +42,8 @@ internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusD
     private ushort _divisor = 12; // 9600 baud, which nobody keeps to.
     private bool _overrun;
     private bool _transmitterNews;
+
+    public LegacyCounters Counters { get; } = new();
 
     /// <summary>Called when the receiver has room again after it was full; under the port's lock.</summary>
     public Action? RoomAgain { get; set; }
@@ -131,6 +133,7 @@ internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusD
 
     private void Transmit(byte value)
     {
+        Counters.Writes++;
         if ((_modemControl & Loopback) == 0) output.Put(value);
         else if (_receivedCount < ReceiverBytes) PutReceived(value);
         else _overrun = true;
@@ -142,7 +145,13 @@ internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusD
 
     private byte TakeReceived()
     {
-        if (_receivedCount == 0) return 0;
+        if (_receivedCount == 0)
+        {
+            Counters.MissedReads++;
+            return 0;
+        }
+
+        Counters.Reads++;
         var value = _received[_receivedStart];
         _receivedStart = (_receivedStart + 1) % FifoBytes;
         if (--_receivedCount == 0) RoomAgain?.Invoke();

@@ -22,7 +22,8 @@ internal sealed partial class BalloonDevice
     /// <exception cref="VmmFaultException">They were not switched on.</exception>
     public BalloonStatistics ReadStatistics()
     {
-        if (_interval == 0) throw new VmmFaultException("The balloon has no statistics. Give it a stats_polling_interval_s above 0 before the start.");
+        if (_interval == 0)
+            throw new VmmFaultException("The balloon has no statistics. Give it a stats_polling_interval_s above 0 before the start.");
         return new()
         {
             TargetPages = _targetPages, ActualPages = _actualPages,
@@ -39,12 +40,16 @@ internal sealed partial class BalloonDevice
     }
 
     /// <summary>How often the driver is asked. Under the device's lock.</summary>
-    /// <exception cref="VmmFaultException">They were off and cannot be switched on, or the other way round: the queue is there or not.</exception>
+    /// <exception cref="VmmFaultException">Between on and off there is no way while it runs: the queue is there or not.</exception>
     public void UpdateStatisticsInterval(int seconds)
     {
         if (seconds == _interval) return;
         if (seconds <= 0 || _interval == 0)
-            throw new VmmFaultException("The balloon's statistics cannot be switched on or off while the machine runs; stats_polling_interval_s can only change above 0.");
+        {
+            throw new VmmFaultException(
+                "The balloon's statistics cannot be switched on or off while the machine runs; stats_polling_interval_s can only change above 0.");
+        }
+
         _interval = seconds;
         if (_timerWatch is null) return;
         AskForStatistics();

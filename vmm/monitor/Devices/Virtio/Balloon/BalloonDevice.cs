@@ -127,7 +127,8 @@ internal sealed partial class BalloonDevice : IVirtioDevice
     /// <exception cref="VmmFaultException">More than there is, or nobody there to do it.</exception>
     public void Update(int amountMib)
     {
-        if (_activation is not { } activation) throw new VmmFaultException("The guest has not set up its balloon yet. Try again when it has booted.");
+        if (_activation is not { } activation)
+            throw new VmmFaultException("The guest has not set up its balloon yet. Try again when it has booted.");
         _targetPages = Pages(amountMib);
         activation.Host.ConfigurationChanged();
     }

@@ -1,7 +1,7 @@
-namespace RunnerVm.Machines.Qemu;
+namespace RunnerVm.Machines;
 
-/// <summary>A running QEMU. Owns the process and the stream.</summary>
-internal sealed class QemuMachine(EngineProcess process, Stream guestStream) : Machine
+/// <summary>A machine that is one process of its engine. Owns the process and the stream.</summary>
+internal sealed class EngineMachine(EngineProcess process, Stream guestStream) : Machine
 {
     public override Stream GuestStream => guestStream;
 

@@ -1,0 +1,30 @@
+using System.Text.Json.Serialization;
+
+namespace RunnerVm.Machines.Firecracker;
+
+/// <summary>/machine-config</summary>
+internal sealed record ApiMachineConfiguration(int VcpuCount, int MemSizeMib);
+
+/// <summary>/boot-source</summary>
+internal sealed record ApiBootSource(string KernelImagePath, string InitrdPath, string BootArgs);
+
+/// <summary>/drives/{drive_id}</summary>
+internal sealed record ApiDrive(string DriveId, string PathOnHost, bool IsRootDevice, bool IsReadOnly, string CacheType);
+
+/// <summary>/vsock</summary>
+internal sealed record ApiVsock(uint GuestCid, string UdsPath);
+
+/// <summary>/actions</summary>
+internal sealed record ApiAction(string ActionType);
+
+/// <summary>What a refused request is answered with.</summary>
+internal sealed record ApiFault(string? FaultMessage);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(ApiMachineConfiguration))]
+[JsonSerializable(typeof(ApiBootSource))]
+[JsonSerializable(typeof(ApiDrive))]
+[JsonSerializable(typeof(ApiVsock))]
+[JsonSerializable(typeof(ApiAction))]
+[JsonSerializable(typeof(ApiFault))]
+internal sealed partial class ApiJson : JsonSerializerContext;

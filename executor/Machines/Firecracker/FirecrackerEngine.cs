@@ -1,0 +1,130 @@
+using System.Net.Sockets;
+using RunnerVm.Jobs;
+
+namespace RunnerVm.Machines.Firecracker;
+
+/// <summary>
+/// Machines by a monitor that speaks Firecracker's API: ours (engine vmm) or the user's firecracker. The guest's stream is
+/// the connection its agent makes over vsock, which the monitor brings to a Unix socket of ours; there is no network device.
+/// </summary>
+internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProbe probe, FactCache facts, TimeProvider time) : IMachineEngine
+{
+    /// <summary>The port of the host the agent connects to; it reads the number from its environment, where the kernel puts what it does not know.</summary>
+    public const int AgentPort = 1024;
+
+    /// <summary>The first that is not reserved (vsock(7)). Each machine has a monitor of its own, so all may have the same.</summary>
+    private const uint GuestCid = 3;
+
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+    private readonly StarterThread _starter = new();
+
+    public string Name => program.EngineName;
+
+    public Isolation Isolation => Isolation.Kernel;
+
+    public async Task<EngineAvailability> CheckAvailabilityAsync(CancellationToken cancellationToken)
+    {
+        if (program.Find() is not { } path) return new(false, "", $"{program.FileName} is not {Where}", program.HowToInstall);
+        if (ProgramSearch.Find("setpriv") is null)
+            return new(false, "", "setpriv is not in PATH", "Install it: apt-get install util-linux");
+
+        var ringZero = await probe.RunAsync(cancellationToken);
+        if (!ringZero.Real) return new(false, "", WhyNot(ringZero), ringZero.Fix);
+        return await program.VersionAsync(path, facts, cancellationToken) is { } version
+            ? new(true, version)
+            : new(false, "", $"{path} --version does not say which version it is", program.HowToInstall);
+    }
+
+    public async Task<Machine> StartAsync(MachineSpec spec, CancellationToken cancellationToken)
+    {
+        var path = program.Find()
+            ?? throw new MachineException($"Cannot start a machine: {program.FileName} is not {Where}. {program.HowToInstall}.");
+        var apiSocket = Path.Combine(spec.RunDirectory, "api");
+        var vsock = Path.Combine(spec.RunDirectory, "vsock");
+        var agent = RunSocket.Listen($"{vsock}_{AgentPort}");
+        EngineProcess? process = null;
+        try
+        {
+            process = await EngineProcess.StartAsync(_starter, path, ["--id", spec.Id, "--api-sock", apiSocket]);
+            await BootAsync(process, spec, apiSocket, vsock, cancellationToken);
+            return new EngineMachine(process, new GuestConnectionStream(AcceptAsync(agent, process), agent));
+        }
+        catch
+        {
+            agent.Dispose();
+            if (process is not null) await process.DisposeAsync();
+            throw;
+        }
+    }
+
+    private string Where => program.Folder is null ? "in PATH" : $"in {program.Folder}";
+
+    private static string WhyNot(RingZeroResult probe) => probe.Kvm
+        ? $"KVM is emulated on this host and cannot run a Linux guest ({probe.Figure}; above 50 million it is real)"
+        : $"KVM is not usable: {probe.Reason}";
+
+    /// <summary>Configures and starts the guest; afterwards its disks are open and the scratch disk's name is gone.</summary>
+    private async Task BootAsync(EngineProcess process, MachineSpec spec, string apiSocket, string vsock, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(StartLimit, time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var configured = ConfigureAsync(spec, apiSocket, vsock, stop.Token);
+        if (await Task.WhenAny(configured, process.Exited) != configured) await stop.CancelAsync();
+        try
+        {
+            await configured;
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException or SocketException)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (deadline.IsCancellationRequested)
+                throw new MachineException($"{program.FileName} did not start its machine within {StartLimit.TotalSeconds} seconds.", e);
+            // A broken connection is how the end of the process shows first; were it not the end, we make it one.
+            await Task.WhenAny(process.Exited, Task.Delay(LastWords, time, cancellationToken));
+            await process.DisposeAsync();
+            throw Ended(await process.Exited, process.OutputTail, e);
+        }
+    }
+
+    private async Task ConfigureAsync(MachineSpec spec, string apiSocket, string vsock, CancellationToken cancellationToken)
+    {
+        await FirecrackerApi.WaitAsync(apiSocket, time, cancellationToken);
+        using var api = new FirecrackerApi(apiSocket);
+        await api.PutAsync("/machine-config", new(spec.Cpus, spec.MemoryMib), ApiJson.Default.ApiMachineConfiguration, cancellationToken);
+        await api.PutAsync("/boot-source", BootSource(spec), ApiJson.Default.ApiBootSource, cancellationToken);
+        // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda and /dev/vdb.
+        await api.PutAsync("/drives/root", new("root", spec.RootImagePath, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        // The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (Unsafe).
+        await api.PutAsync("/drives/scratch", new("scratch", spec.ScratchDiskPath, false, false, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        await api.PutAsync("/vsock", new(GuestCid, vsock), ApiJson.Default.ApiVsock, cancellationToken);
+        await api.PutAsync("/actions", new("InstanceStart"), ApiJson.Default.ApiAction, cancellationToken);
+        File.Delete(spec.ScratchDiskPath);
+    }
+
+    /// <summary>As on QEMU, but that a reset by the keyboard controller ends this monitor.</summary>
+    private static ApiBootSource BootSource(MachineSpec spec) => new(spec.KernelPath, spec.InitramfsPath, string.Join(' ', [
+        "console=ttyS0", "quiet", "panic=-1", "reboot=k", "cryptomgr.notests", "rcupdate.rcu_expedited=1", $"runnervm_vsock={AgentPort}", .. spec.KernelArguments,
+    ]));
+
+    private static async Task<Stream?> AcceptAsync(RunSocket agent, EngineProcess process)
+    {
+        using var stop = new CancellationTokenSource();
+        var accepted = agent.AcceptAsync(stop.Token);
+        if (await Task.WhenAny(accepted, process.Exited) != accepted) await stop.CancelAsync();
+        try
+        {
+            return await accepted;
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    private MachineException Ended(MachineExit exit, string console, Exception cause)
+    {
+        var words = exit.StandardError.Length > 0 ? exit.StandardError : console.Trim().Split('\n')[^1];
+        return new($"{program.FileName} ended at once with status {exit.ExitCode}: {(words.Length > 0 ? words : cause.Message).TrimEnd('.')}.", cause);
+    }
+}
