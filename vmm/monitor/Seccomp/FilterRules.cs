@@ -107,8 +107,8 @@ internal static class FilterRules
         KvmApi.KVM_GET_REGS, KvmApi.KVM_GET_SREGS, KvmApi.KVM_GET_FPU, KvmApi.KVM_GET_MSRS, KvmApi.KVM_GET_LAPIC, KvmApi.KVM_GET_MP_STATE,
     ];
 
-    /// <summary>Of tcsetattr(3): TCSETS, and TCSETS2 (whose header does not go with the C library's) in that of glibc 2.42.</summary>
-    private static uint[] TerminalSettings => [LibC.TCSETS, 0x402C542B];
+    /// <summary>Of tcsetattr(3), which looks before and after. TCGETS2 and TCSETS2, of newer C libraries: their header does not go with termios.h.</summary>
+    private static uint[] TerminalSettings => [LibC.TCGETS, LibC.TCSETS, 0x802C542A, 0x402C542B];
 
     /// <summary>The kick of a vCPU, the runtime's own (SIGRTMIN as the C library has it), the end by abort.</summary>
     private static int[] Signals => [ThreadKick.Signal, RuntimeSignal, LibC.SIGABRT];

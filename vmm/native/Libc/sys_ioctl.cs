@@ -4,6 +4,7 @@ namespace RunnerVm.Vmm.Native.Libc;
 
 internal static partial class LibC
 {
+    public const int TCGETS = 0x5401;
     public const int TCSETS = 0x5402;
 
     /// <summary>The variadic C function takes its third argument in a register on x86-64, as this declaration does.</summary>
