@@ -8,8 +8,6 @@ internal static partial class LibC
     public const int TCSANOW = 0;
 
     /// <summary>What tcsetattr asks for TCSANOW, and then to see whether it was done.</summary>
-    public const nuint TCSETS = 0x5402;
-    public const nuint TCGETS = 0x5401;
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int tcgetattr(int fd, termios* settings);
