@@ -23,7 +23,7 @@ internal sealed class MmdsNetwork : IDisposable
     private MmdsNetwork(MmdsDataStore store, Func<bool> loses)
     {
         _loses = loses;
-        Service = new(IPAddress.Parse("169.254.169.254"), store);
+        Service = new(IPAddress.Parse("169.254.169.254"), store, new());
         _epoll.Add(_tap.Descriptor, EpollEvents.Readable, 1);
     }
 

@@ -145,7 +145,7 @@ public sealed class MmdsResponderTests
     public void A_peer_that_falls_silent_is_asked_again_and_then_forgotten()
     {
         var time = new FakeTimeProvider();
-        var service = new MmdsResponder(new IPAddress(Service), Store(), time);
+        var service = new MmdsResponder(new IPAddress(Service), Store(), new(), time);
         var frame = new byte[1514];
         service.Deliver(Frames.Syn(1000));
         var answers = 0;
@@ -168,7 +168,7 @@ public sealed class MmdsResponderTests
     [Fact]
     public void Frames_for_the_service_do_not_reach_the_host_and_others_do() => NetworkNamespace.WithTap(() =>
     {
-        var service = new MmdsResponder(new IPAddress(Service), Store());
+        var service = new MmdsResponder(new IPAddress(Service), Store(), new());
         using var guest = new NetGuest(responder: service);
         guest.Post(60);
         guest.Send(Frames.Arp());
@@ -190,7 +190,7 @@ public sealed class MmdsResponderTests
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), Prop.ForAll(script.ToArbitrary(), pieces =>
         {
             var time = new FakeTimeProvider();
-            var service = new MmdsResponder(new IPAddress(Service), Store(), time);
+            var service = new MmdsResponder(new IPAddress(Service), Store(), new(), time);
             var taken = new byte[1514];
             foreach (var (piece, i) in pieces.Select((piece, i) => (piece, i)))
             {

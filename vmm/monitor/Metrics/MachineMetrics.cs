@@ -4,6 +4,7 @@ using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
 using RunnerVm.Vmm.Monitor.Machine;
+using RunnerVm.Vmm.Monitor.Mmds;
 
 namespace RunnerVm.Vmm.Monitor.Metrics;
 
@@ -23,6 +24,18 @@ internal static class MachineMetrics
         if (machine.Virtio.Vsock is { } vsock) AddVsock(registry.Group("vsock"), vsock.Counters);
         if (machine.Virtio.Entropy is { } entropy) AddEntropy(registry.Group("entropy"), entropy.Counters);
     }
+
+    /// <summary>Of the metadata service, on all network cards that have it.</summary>
+    public static void Observe(MetricRegistry registry, MmdsCounters counters) => registry.Group("mmds")
+        .Observe("rx_accepted", () => counters.ReceivedFrames)
+        .Observe("rx_accepted_err", () => counters.Malformed)
+        .Observe("rx_accepted_unusual", () => counters.Unusual)
+        .Observe("tx_frames", () => counters.SentFrames)
+        .Observe("tx_bytes", () => counters.SentBytes)
+        .Observe("connections_created", () => counters.ConnectionsCreated)
+        .Observe("connections_destroyed", () => counters.ConnectionsDestroyed)
+        .Observe("rx_invalid_token", () => counters.InvalidTokens)
+        .Observe("rx_no_token", () => counters.MissingTokens);
 
     private static void AddVcpus(MetricGroup group, IReadOnlyList<Vcpu> vcpus) => group
         .Observe("exit_io_in", () => vcpus.Sum(static vcpu => vcpu.Counters.PortReads))

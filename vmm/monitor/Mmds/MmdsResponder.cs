@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Native.Random;
 
@@ -34,15 +35,21 @@ internal sealed class MmdsResponder : IFrameResponder
     private uint? _arpPeer;
 
     /// <param name="address">What the guest calls.</param>
+    /// <param name="counters">May be shared by the services of several cards.</param>
     /// <param name="time">The clock of retransmissions; null: the system's.</param>
-    public MmdsResponder(IPAddress address, MmdsDataStore store, TimeProvider? time = null)
+    public MmdsResponder(IPAddress address, MmdsDataStore store, MmdsCounters counters, TimeProvider? time = null)
     {
+        Counters = counters;
         _address = BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
         _time = time ?? TimeProvider.System;
         _http = new(store, Counters);
     }
 
-    public MmdsCounters Counters { get; } = new();
+    public MmdsCounters Counters { get; }
+
+    /// <summary>The service for a network card, or null where it is not configured for it.</summary>
+    public static MmdsResponder? For(NetworkInterface card, MmdsConfiguration? configuration, MmdsDataStore store, MmdsCounters counters) =>
+        configuration?.NetworkInterfaces.Contains(card.IfaceId) is true ? new(IPAddress.Parse(configuration.Ipv4Address), store, counters) : null;
 
     public int Connections => _connections.Count;
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net;
 
 namespace RunnerVm.Vmm.Monitor.Mmds;
 
@@ -156,7 +155,5 @@ internal readonly ref struct TcpSegment
 }
 
 /// <summary>The other end of a connection.</summary>
-internal readonly record struct TcpPeer(uint Address, ushort Port)
-{
-    public override string ToString() => $"{new IPAddress(BinaryPrimitives.ReverseEndianness(Address))}:{Port}";
-}
+/// <param name="Address">IPv4, its first byte the highest.</param>
+internal readonly record struct TcpPeer(uint Address, ushort Port);

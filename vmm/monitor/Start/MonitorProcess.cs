@@ -136,14 +136,17 @@ internal sealed class MonitorProcess : IDisposable
         var start = Stopwatch.GetTimestamp();
         if (resources.Mmds is not null) _log.Warn("The guest cannot reach the metadata: no interface answers for it yet.");
         var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
+        var mmds = new MmdsCounters();
         var machine = new MicroVmBuilder(_loop, End)
         {
             BootTimerStart = resources.BootTimer ? start : null,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
             Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
+            Responder = network => MmdsResponder.For(network, resources.Mmds, metadata, mmds),
         }.Build(resources);
         MachineMetrics.Observe(_metrics, machine);
+        if (resources.Mmds is not null) MachineMetrics.Observe(_metrics, mmds);
         try
         {
             filters?.InstallForProcess();
