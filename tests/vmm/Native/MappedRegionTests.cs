@@ -60,4 +60,16 @@ public sealed class MappedRegionTests
 
         Assert.NotEqual("/dev/null", new FileInfo($"/proc/self/fd/{fd}").LinkTarget);
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(128)]
+    public void A_guests_memory_begins_where_a_page_of_2_MiB_can(int mebibytes)
+    {
+        using var region = MappedRegion.OfGuest((nuint)mebibytes << 20, hugePages: false);
+        Assert.Equal(0ul, region.Address % (2 << 20));
+        region.Write(region.Length - 1, [7]);
+        Assert.Equal(7, region.Read<byte>(region.Length - 1));
+        Assert.Equal(0, region.Read<byte>(0));
+    }
 }

@@ -16,6 +16,7 @@ internal static partial class LibC
     public const int MADV_DONTDUMP = 16;
     public const int MADV_DONTNEED = 4;
     public const int MADV_REMOVE = 9;
+    public const int MADV_HUGEPAGE = 14;
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, long offset);

@@ -8,6 +8,7 @@ namespace RunnerVm.Vmm.Native.Memory;
 internal sealed class MappedRegion : SafeHandle
 {
     private const int MapFailed = -1;
+    private const nuint LargePage = 2 << 20;
 
     private MappedRegion(nint address, nuint length)
         : base(MapFailed, ownsHandle: true)
@@ -36,22 +37,44 @@ internal sealed class MappedRegion : SafeHandle
     }
 
     /// <summary>
-    /// A guest's memory: zeroed, private, taken from the host page by page as it is touched, and in no core dump.
+    /// A guest's memory: zeroed, private, taken from the host as it is touched, in pages of 2 MiB where the host has them at
+    /// hand, and in no core dump.
     /// </summary>
     /// <param name="hugePages">2 MiB pages of the host's reserved pool, all of them reserved at once.</param>
-    public static MappedRegion OfGuest(nuint length, bool hugePages)
+    public static MappedRegion OfGuest(nuint length, bool hugePages) => hugePages ? OfReservedPages(length) : OfOrdinaryPages(length);
+
+    private static MappedRegion OfReservedPages(nuint length)
     {
-        // Nothing is reserved for 4 KiB pages: machines may promise more than the host has. Huge pages must be, since
-        // a page missing later would be a SIGBUS.
-        var kind = hugePages ? LibC.MAP_HUGETLB | LibC.MAP_HUGE_2MB : LibC.MAP_NORESERVE;
-        var region = Map(length, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | kind, -1, $"map {length} bytes of memory for the guest", errno => errno switch
-        {
-            LibC.ENOMEM when hugePages => $"The host has not that many free 2 MiB pages; reserve them: echo {length >> 21} > /proc/sys/vm/nr_hugepages.",
-            LibC.ENOMEM => "Ask for less memory.",
-            _ => null,
-        });
+        // A page missing later would be a SIGBUS, so nothing is promised here.
+        const int Kind = LibC.MAP_HUGETLB | LibC.MAP_HUGE_2MB;
+        var region = Map(length, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | Kind, -1, $"map {length} bytes of memory for the guest", errno => errno == LibC.ENOMEM
+            ? $"The host has not that many free 2 MiB pages; reserve them: echo {length >> 21} > /proc/sys/vm/nr_hugepages."
+            : null);
         _ = LibC.madvise(region.handle, length, LibC.MADV_DONTDUMP);
         return region;
+    }
+
+    /// <summary>
+    /// KVM maps 2 MiB at once only where guest and host addresses agree in their lower 21 bits, and mmap aligns to 4 KiB: so more
+    /// is mapped than needed, and what lies before and behind the aligned part goes back.
+    /// </summary>
+    private static MappedRegion OfOrdinaryPages(nuint length)
+    {
+        // Nothing is reserved: machines may promise more than the host has.
+        using var whole = Map(
+            length + LargePage, LibC.MAP_PRIVATE | LibC.MAP_ANONYMOUS | LibC.MAP_NORESERVE, -1, $"map {length} bytes of memory for the guest",
+            static errno => errno == LibC.ENOMEM ? "Ask for less memory." : null);
+        var start = whole.handle;
+        var aligned = (nint)(((nuint)start + LargePage - 1) & ~(LargePage - 1));
+        var behind = aligned + (nint)length;
+        whole.SetHandleAsInvalid();
+        if (aligned > start) _ = LibC.munmap(start, (nuint)(aligned - start));
+        _ = LibC.munmap(behind, (nuint)(start + (nint)(length + LargePage) - behind));
+
+        // Advice only: a kernel without transparent huge pages refuses the second.
+        _ = LibC.madvise(aligned, length, LibC.MADV_DONTDUMP);
+        _ = LibC.madvise(aligned, length, LibC.MADV_HUGEPAGE);
+        return new(aligned, length);
     }
 
     public unsafe void Write(nuint offset, ReadOnlySpan<byte> bytes)
