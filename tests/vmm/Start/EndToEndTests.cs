@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using RunnerVm.Tests.Vmm.Api;
 using RunnerVm.Tests.Vmm.Devices.Net;
@@ -143,6 +145,31 @@ public sealed class EndToEndTests : IDisposable
         Done(api, "PATCH", "/network-interfaces/eth0", """{"iface_id": "eth0", "tx_rate_limiter": {"ops": {"size": 10, "refill_time": 1000}}}""");
         Done(api, "PUT", "/actions", """{"action_type": "FlushMetrics"}""");
         Assert.Equal(0, Of(LastMetrics(), "net_eth0", "tx_packets_count"));
+    });
+
+    [Fact]
+    public void A_guest_reaches_the_metadata_service_and_the_host_reaches_the_guest() => NetworkNamespace.WithTap(() =>
+    {
+        _kernel = FreestandingGuest.Build("net", defines: "ASK_MMDS");
+        using var program = MonitorProgram.Start("--api-sock", Socket, "--metrics-path", At("metrics"));
+        using var api = program.Connect(Socket);
+        Done(api, "PUT", "/network-interfaces/eth0", """{"iface_id": "eth0", "host_dev_name": "tap0", "guest_mac": "06:00:0a:00:00:02"}""");
+        Done(api, "PUT", "/mmds/config", """{"version": "V2", "network_interfaces": ["eth0"]}""");
+        Done(api, "PUT", "/mmds", """{"latest": "value"}""");
+        Run(api);
+        WaitForConsole(program, "listening");
+        Assert.StartsWith("the metadata service is there\n", Console, StringComparison.Ordinal);
+        NetworkNamespace.WaitForCarrier();
+        using var socket = new UdpClient("10.0.0.2", 7);
+        socket.Client.ReceiveTimeout = 20_000;
+        var from = new IPEndPoint(IPAddress.Any, 0);
+        socket.Send("there and back"u8);
+        Assert.Equal("there and back"u8, socket.Receive(ref from));
+        socket.Send("the end"u8);
+        Assert.Equal(0, program.WaitForEnd().Status);
+        var metrics = LastMetrics();
+        Assert.Equal((2, 2, 1), (Of(metrics, "mmds", "rx_accepted"), Of(metrics, "mmds", "tx_frames"), Of(metrics, "mmds", "connections_created")));
+        Assert.Equal(1, Of(metrics, "net_eth0", "tx_packets_count"));
     });
 
     [Fact]

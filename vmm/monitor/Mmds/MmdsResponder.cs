@@ -53,7 +53,19 @@ internal sealed class MmdsResponder : IFrameResponder
 
     public int Connections => _connections.Count;
 
-    public long? Due => _connections.Count == 0 ? null : _connections.Min(static connection => connection.Due);
+    public long? Due
+    {
+        get
+        {
+            long? due = null;
+            foreach (var connection in _connections)
+            {
+                if (!(due <= connection.Due)) due = connection.Due;
+            }
+
+            return due;
+        }
+    }
 
     public bool Claims(ReadOnlySpan<byte> head)
     {

@@ -14,7 +14,7 @@ internal static unsafe class UnixSocket
     /// <summary>Makes the socket file and listens; the caller removes the file.</summary>
     public static FileDescriptor Listen(string path)
     {
-        var socket = Create($"listen on {path}");
+        var socket = TryCreate() ?? throw LinuxException.Last($"listen on {path}");
         try
         {
             if (!TryAddress(path, out var address)) throw new LinuxException($"listen on {path}", LibC.ENAMETOOLONG);
@@ -40,11 +40,10 @@ internal static unsafe class UnixSocket
         return accepted >= 0 ? new(accepted) : null;
     }
 
-    /// <summary>Null when nobody listens at <paramref name="path"/>, its backlog is full or it is no path of a socket.</summary>
+    /// <summary>Null when nobody listens at <paramref name="path"/>, its backlog is full, it is no path of a socket, or we may have no more descriptors.</summary>
     public static FileDescriptor? TryConnect(string path)
     {
-        if (!TryAddress(path, out var address)) return null;
-        var socket = Create($"connect to {path}");
+        if (!TryAddress(path, out var address) || TryCreate() is not { } socket) return null;
         using var fd = socket.Borrow();
         // SAFETY: the address lives on this stack during the call.
         if (LibC.connect(fd.Fd, &address, (uint)sizeof(sockaddr_un)) == 0) return socket;
@@ -85,10 +84,11 @@ internal static unsafe class UnixSocket
     /// <summary>The other side's writes fail from now on.</summary>
     public static void RefuseMore(FileDescriptor socket) => Shutdown(socket, LibC.SHUT_RD);
 
-    private static FileDescriptor Create(string attempt)
+    /// <summary>One that is connected with nobody; null when we may have no more descriptors.</summary>
+    public static FileDescriptor? TryCreate()
     {
         var fd = LibC.socket(LibC.AF_UNIX, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
-        return fd >= 0 ? new(fd) : throw LinuxException.Last(attempt);
+        return fd >= 0 ? new(fd) : null;
     }
 
     private static bool TryAddress(string path, out sockaddr_un address)

@@ -175,6 +175,29 @@ public sealed class NetDeviceTests
     });
 
     [Fact]
+    public void Frames_on_their_way_allocate_nothing() => NetworkNamespace.WithTap(() =>
+    {
+        using var guest = new NetGuest();
+        using var host = Host(out var port);
+        var room = Enumerable.Range(0, 40).Select(_ => guest.Driver.Reserve(2048)).ToArray();
+        var frame = guest.Driver.Place([.. new byte[12], .. NetGuest.Udp(port, new byte[500])]);
+        foreach (var buffer in room) guest.Driver.Queues[0].Add(buffer);
+        for (var round = 0; round < 50; round++)
+        {
+            HostSends(host, new byte[500]);
+            guest.Driver.Queues[1].Add(frame);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            guest.Device.OnQueueNotified(1);
+            guest.Driver.Loop.RunOnce(1000); // The TAP device is readable.
+            if (round > 35) Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before); // compiled by then
+            Assert.True(guest.Driver.Queues[0].TryCollect(out var head, out var written));
+            Assert.Equal(12u + 42 + 500, written);
+            guest.Driver.Queues[0].Add(room[round % room.Length]);
+            Assert.True(guest.Driver.Queues[1].TryCollect(out head, out written));
+        }
+    });
+
+    [Fact]
     public void A_driver_may_begin_again() => NetworkNamespace.WithTap(() =>
     {
         using var guest = new NetGuest();

@@ -435,6 +435,30 @@ public sealed class VsockDeviceTests : IDisposable
     }
 
     [Fact]
+    public void Bytes_on_their_way_allocate_nothing()
+    {
+        var (ports, host) = _guest.OpenFromGuest();
+        using var _ = host;
+        var room = _guest.Driver.Reserve(4096);
+        var bytes = new byte[VsockHeader.Bytes + 1000];
+        VsockGuest.Header(VsockOperation.ReadWrite, ports, length: 1000).Write(bytes);
+        var packet = _guest.Driver.Place(bytes);
+        for (var round = 0; round < 50; round++)
+        {
+            _guest.Write(host, new byte[1000]); // Waits for room.
+            _guest.Driver.Queues[0].Add(room);
+            _guest.Driver.Queues[1].Add(packet);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            _guest.Device.OnQueueNotified(1);
+            if (round > 35) Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before); // compiled by then
+            Assert.True(_guest.Driver.Queues[0].TryCollect(out var head, out var written));
+            Assert.Equal(VsockHeader.Bytes + 1000u, written);
+            Assert.True(_guest.Driver.Queues[1].TryCollect(out head, out written));
+            Assert.Equal(1000, _guest.Read(host)!.Length);
+        }
+    }
+
+    [Fact]
     public void A_second_request_on_the_same_ports_ends_the_connection()
     {
         _guest.Post(2);

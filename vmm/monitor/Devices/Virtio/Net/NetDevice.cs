@@ -93,7 +93,8 @@ internal sealed partial class NetDevice : IVirtioDevice
         _merges = activation.Has(NetFeature.MergeableBuffers);
         var offloads = NetFeature.Offloads(activation);
         _tap.SetOffloads(offloads);
-        _longest = (offloads & ~TapOffloads.Checksum) != TapOffloads.None ? LongestFrame : Math.Max(LongestPlainFrame, _mtu + 26u ?? 0);
+        // The host's end may have any MTU; a driver whose frames go over several buffers copes with that, another never promised to.
+        _longest = _merges || (offloads & ~TapOffloads.Checksum) != TapOffloads.None ? LongestFrame : Math.Max(LongestPlainFrame, _mtu + 26u ?? 0);
         // Edges: frames may wait in the TAP device for as long as the guest gives no buffers, and must not keep the loop awake.
         Watch(_tap.Descriptor, EpollEvents.Readable | EpollEvents.EdgeTriggered, () => _readable = true, ServeReceive);
         Watch(_receiveLimiter.Timer, EpollEvents.Readable, _receiveLimiter.OnTimer, ServeReceive);

@@ -16,6 +16,7 @@ internal sealed class VsockListener : IDisposable
     private readonly string _path;
     private readonly FileDescriptor _socket;
     private readonly HashSet<VsockHandshake> _handshakes = [];
+    private FileDescriptor? _spare = UnixSocket.TryCreate();
     private Watch? _watch;
     private IDeviceHost? _host;
     private VsockMultiplexer? _multiplexer;
@@ -63,12 +64,18 @@ internal sealed class VsockListener : IDisposable
     {
         Stop();
         _socket.Dispose();
+        _spare?.Dispose();
         File.Delete(_path);
     }
 
     private void Accept()
     {
-        if (UnixSocket.TryAccept(_socket) is not { } stream) return;
+        if (UnixSocket.TryAccept(_socket) is not { } stream)
+        {
+            RefuseWithoutDescriptors();
+            return;
+        }
+
         if (_handshakes.Count + _multiplexer!.Count >= VsockMultiplexer.MostConnections)
         {
             stream.Dispose(); // The host reads the end at once, as with Firecracker.
@@ -78,6 +85,17 @@ internal sealed class VsockListener : IDisposable
         var handshake = new VsockHandshake(stream);
         _handshakes.Add(handshake);
         handshake.Watch = _host!.Watch(stream, EpollEvents.Readable, _ => Read(handshake));
+    }
+
+    /// <summary>
+    /// Who stays in the backlog keeps the socket readable and the loop awake. So when accepting fails for want of descriptors,
+    /// the spare one makes room to let the caller in and out again.
+    /// </summary>
+    private void RefuseWithoutDescriptors()
+    {
+        _spare?.Dispose();
+        UnixSocket.TryAccept(_socket)?.Dispose();
+        _spare = UnixSocket.TryCreate();
     }
 
     private void Read(VsockHandshake handshake)
