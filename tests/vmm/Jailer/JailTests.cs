@@ -125,7 +125,7 @@ public sealed class JailTests
         jail.Program = monitor;
         var (status, output, errors) = jail.Run("--new-pid-ns", "--", "--no-such-argument");
         Assert.Equal((0, ""), (status, output.Text));
-        Assert.Contains("runnervm-vmm", errors, StringComparison.Ordinal);
+        Assert.Equal("There is no argument --no-such-argument. See --help.\n", errors);
     }
 
     [Fact]

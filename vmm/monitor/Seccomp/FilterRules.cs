@@ -65,6 +65,7 @@ internal static class FilterRules
         Allow(SystemCall.fstat),
         Allow(SystemCall.ioctl, Is(1, (uint)LibC.BLKGETSIZE64)),
         .. TerminalSettings.Select(static request => Allow(SystemCall.ioctl, Is(1, request))),
+        Allow(SystemCall.getcwd),
         Allow(SystemCall.unlink),
         Allow(SystemCall.seccomp, Is(0, LibC.SECCOMP_SET_MODE_FILTER), Is(1, 0)),
     ];
