@@ -9,7 +9,7 @@ public abstract class LeavesNothing(LabFixture lab) : IAsyncLifetime
     private protected const string Traces = """
         traces() {
           pgrep -a 'runnervm|qemu' || true
-          ls -A "$RUNNERVM_HOME/runs" /dev/shm 2>/dev/null || true
+          find "$RUNNERVM_HOME/runs" /dev/shm -mindepth 1 2>/dev/null || true
           wc -l < /proc/self/mountinfo
           find /sys/fs/cgroup -type d | grep -c runnervm || true
           ss -xlH | grep -cE 'runnervm|v\.sock|api' || true

@@ -28,14 +28,12 @@ public sealed class MonitorTests(LabFixture lab) : LeavesNothing(lab)
         Assert.Contains("The guest reset the machine", result.Output, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(4)]
-    public async Task All_processors_come_online(int cpus)
+    /// <summary>The executor's tests have the other numbers.</summary>
+    [Fact]
+    public async Task Eight_processors_come_online_on_a_host_that_has_two()
     {
-        var result = await RunAsync($"configure vmlinux cpus,reboot {cpus} ''; monitor; exit $?");
-        Assert.Matches($"guest: cpus {cpus}\r?\n", result.Output);
+        var result = await RunAsync("configure vmlinux cpus,reboot 8 ''; monitor; exit $?");
+        Assert.Matches("guest: cpus 8\r?\n", result.Output);
     }
 
     [Fact]
