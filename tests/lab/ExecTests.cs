@@ -37,7 +37,7 @@ public sealed class ExecTests(LabFixture lab) : LeavesNothing(lab)
     public async Task Workspace_egress_artifacts_and_the_audit_line_are_those_of_any_engine()
     {
         var result = (await Lab.RunAsync(Traces + """
-            set -e; cd "$(mktemp -d)"; mkdir served work
+            set -e; cd "$(mktemp -d)"; mkdir served sent
             head -c 20000000 /dev/urandom > served/blob
             cat > serve <<'SH'
             #!/bin/bash
@@ -49,7 +49,7 @@ public sealed class ExecTests(LabFixture lab) : LeavesNothing(lab)
             trap 'kill $server' EXIT
             until curl -s -o /dev/null http://127.0.0.1:18080/; do kill -0 $server; done
             traces > /tmp/before
-            cd work; seq 100000 > numbers
+            cd sent; seq 100000 > numbers
             cat > job.yml <<'YAML'
             job:
               script:
@@ -114,7 +114,7 @@ public sealed class ExecTests(LabFixture lab) : LeavesNothing(lab)
     {
         var mib = Environment.GetEnvironmentVariable("RUNNERVM_SOAK") == "1" ? 256 : 16;
         (await Lab.RunAsync($$"""
-            set -eu; cd "$(mktemp -d)"; mkdir work; cd work
+            set -eu; cd "$(mktemp -d)"; mkdir sent; cd sent
             head -c {{mib}}M /dev/urandom > blob
             cat > job.yml <<'YAML'
             job:
@@ -123,7 +123,7 @@ public sealed class ExecTests(LabFixture lab) : LeavesNothing(lab)
             runner: {memory: 512MB}
             YAML
             runnervm exec --engine vmm --artifacts ../out job.yml
-            (cd ../out && cmp back ../work/blob && [ "$(cut -d' ' -f1 sum)" = "$(sha256sum < ../work/blob | cut -d' ' -f1)" ])
+            (cd ../out && cmp back ../sent/blob && [ "$(cut -d' ' -f1 sum)" = "$(sha256sum < ../sent/blob | cut -d' ' -f1)" ])
             """, TimeSpan.FromMinutes(6))).ExpectExit(0);
     }
 }
