@@ -134,7 +134,6 @@ internal sealed class MonitorProcess : IDisposable
     private MicroVm StartMachine(VmResources resources, MmdsDataStore metadata)
     {
         var start = Stopwatch.GetTimestamp();
-        if (resources.Mmds is not null) _log.Warn("The guest cannot reach the metadata: no interface answers for it yet.");
         var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
         var mmds = new MmdsCounters();
         var machine = new MicroVmBuilder(_loop, End)
