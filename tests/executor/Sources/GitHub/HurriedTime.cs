@@ -1,0 +1,19 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace RunnerVm.Tests.Executor.Sources.GitHub;
+
+/// <summary>A clock that is set forward to whatever is waited for: pauses between tries take no time, and can be read off it.</summary>
+internal sealed class HurriedTime : FakeTimeProvider
+{
+    public HurriedTime(DateTimeOffset start)
+        : base(start)
+    {
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = base.CreateTimer(callback, state, dueTime, period);
+        if (dueTime > TimeSpan.Zero) ThreadPool.QueueUserWorkItem(_ => Advance(dueTime));
+        return timer;
+    }
+}
