@@ -60,7 +60,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
             EgressOptions = new() { DnsServers = settings.DnsServers },
             ArtifactsPath = settings.ArtifactsPath,
         };
-        var outcome = await new JobRun(job, host, log, stop).RunAsync();
+        var outcome = await new JobRun(job, new LocalWork(job, host, log, stop), host, log, stop).RunAsync();
         if (outcome is not JobOutcome.RunnerFailed) snapshots?.MakeInBackground(SnapshotCreateCommand.Arguments(job, engine.Engine.Name));
         return JobExit.Code(outcome);
     }

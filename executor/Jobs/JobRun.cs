@@ -13,7 +13,7 @@ namespace RunnerVm.Jobs;
 /// The whole life of one job. Each phase takes what the one before made, and the language's reverse order of disposal
 /// gives everything back: guest, machine, scratch disk, lease. Whatever happens there is exactly one outcome.
 /// </summary>
-internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop)
+internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, StopRequest stop)
 {
     private JobPhase _phase = JobPhase.Queued;
     private long _phaseStarted = host.Time.GetTimestamp();
@@ -42,7 +42,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         try
         {
             await EnterAsync(JobPhase.Claimed);
-            await using var lease = _lease = host.Ledger.Take(job.Id);
+            await using var lease = _lease = host.Ledger.Take(job.Id, job.RunFolder);
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
@@ -82,11 +82,10 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             await using var guest = thawed ?? await ConnectAsync(machine, egress, restored: false);
             await EnterAsync(JobPhase.Running);
-            if (job.Workspace is { } workspace) await new WorkspaceTransfer(guest, log).SendAsync(workspace, StepPlan.Workspace, stop.Asked);
-            var outcome = await new StepSequence(job, guest, log, host.Time, stop).RunAsync();
+            var outcome = await work.RunAsync(guest);
 
             await EnterAsync(JobPhase.Collecting);
-            await CollectAsync(guest, outcome, lease);
+            outcome = await work.CollectAsync(guest, outcome, lease);
             await EnterAsync(JobPhase.Destroying);
             return outcome;
         }
@@ -98,22 +97,6 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             // Said before the machine goes, so that the phase's time is the time it takes.
             if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
-        }
-    }
-
-    /// <summary>Artifacts come out; that they cannot be packed fails a job that had not failed before.</summary>
-    private async Task CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease)
-    {
-        if (job.Artifacts is not { } artifacts || !StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded)) return;
-        // Written down first, so that the next sweep finds what we may leave half-written.
-        lease.Record(_phase, unfinished: ArtifactFolder.Unfinished(host.ArtifactFolder(job)));
-        try
-        {
-            await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
-        }
-        catch (GuestFailedException e) when (outcome is not JobOutcome.Succeeded)
-        {
-            await log.NoticeAsync($"The artifacts could not be collected: {e.Message}");
         }
     }
 
@@ -156,7 +139,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         GuestSession? guest = null;
         try
         {
-            guest = await GuestSession.ConnectAsync(machine.GuestStream, egress.ServeAsync, patience.Token);
+            guest = await GuestSession.ConnectAsync(machine.GuestStream, (channel, ended) => ServeAsync(channel, egress, ended), patience.Token);
             var thaw = await guest.ThawAsync(GuestIdentity.For(job, host.Time), patience.Token);
             await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, restored, thaw.BootMilliseconds, thaw.ThawMilliseconds);
             return guest;
@@ -168,6 +151,9 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             throw new MachineException($"The agent in the machine did not answer within {limit.TotalSeconds:0} s.");
         }
     }
+
+    private Task ServeAsync(GuestChannel channel, JobEgress egress, CancellationToken ended) =>
+        channel.Kind is ChannelKind.Dial or ChannelKind.Dns ? egress.ServeAsync(channel, ended) : work.ServeAsync(channel, ended);
 
     /// <summary>Says why a machine in use failed: by its own exit, by breaking the rules, or by ours.</summary>
     private async Task<JobOutcome> JudgeAsync(Exception e, Machine machine)
