@@ -19,7 +19,7 @@ internal sealed partial class QemuEngine
             $"qemu machine {MachineVersion}",
             $"program {path} {file.Length} {file.LastWriteTimeUtc.Ticks}",
             $"accelerator {string.Join(' ', acceleration.Arguments)} {string.Join(' ', acceleration.KernelArguments)}",
-            .. HostProcessor.Describe(),
+            .. HostCpu.Describe(),
         ];
     }
 

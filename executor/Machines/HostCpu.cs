@@ -1,7 +1,7 @@
 namespace RunnerVm.Machines;
 
 /// <summary>What a guest on KVM sees of the host's processor, and so finds in every copy restored from a snapshot.</summary>
-internal static class HostProcessor
+internal static class HostCpu
 {
     /// <summary>The lines of /proc/cpuinfo that say which it is and what it can do.</summary>
     private static readonly string[] Telling = ["vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "flags"];
