@@ -11,6 +11,9 @@ internal sealed class GitHubException : Exception
     /// <summary>GitHub named a moment before which it wants to hear nothing; null when it did not.</summary>
     public DateTimeOffset? RetryAt { get; init; }
 
+    /// <summary>What GitHub calls this refusal in its own logs; apart from the message, which is the same for the same trouble.</summary>
+    public string? Activity { get; init; }
+
     /// <summary>Time may mend it, without anybody changing anything.</summary>
     public bool IsTransient => Fault is GitHubFault.Unavailable or GitHubFault.RateLimited or GitHubFault.Garbled;
 }

@@ -71,6 +71,18 @@ public sealed partial class GitHubWorld
         }
     }
 
+    /// <summary>Does at once what a runner does with its job, as far as the services see it.</summary>
+    public void RunToEnd(long runnerId, StandInJob job, string conclusion)
+    {
+        lock (Gate)
+        {
+            var runner = FindRunner(r => r.Id == runnerId) ?? throw new InvalidOperationException($"There is no runner {runnerId}.");
+            (job.Runner, runner.Job, runner.Online) = (runner, job, true);
+            Start(job);
+            Complete(job, conclusion);
+        }
+    }
+
     internal StandInRunner? AddRunner(string scope, string name, IReadOnlyList<string> labels, long group, StandInScaleSet? set)
     {
         lock (Gate)

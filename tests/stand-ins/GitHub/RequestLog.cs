@@ -10,6 +10,7 @@ public sealed class RequestLog
     private readonly Lock _gate = new();
     private readonly List<Exchange> _exchanges = [];
     private readonly List<string> _violations = [];
+    private TaskCompletionSource _added = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public IReadOnlyList<Exchange> Exchanges
     {
@@ -31,9 +32,20 @@ public sealed class RequestLog
     public int Count(string method, string part, int? status = null) => Exchanges.Count(e =>
         e.Method == method && e.Target.Contains(part, StringComparison.Ordinal) && (status is null || e.Status == status));
 
+    /// <summary>Ends with the next answer.</summary>
+    public Task AddedAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate) return _added.Task.WaitAsync(cancellationToken);
+    }
+
     internal void Add(Exchange exchange)
     {
-        lock (_gate) _exchanges.Add(exchange);
+        lock (_gate)
+        {
+            _exchanges.Add(exchange);
+            _added.TrySetResult();
+            _added = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
     }
 
     internal void Violate(string sentence)

@@ -49,7 +49,9 @@ public sealed class StandInJob
     /// <summary>Somebody pressed the button; its runner hears of it at the next poll.</summary>
     public bool CancelAsked { get; set; }
 
-    /// <summary>The scale set it was given to.</summary>
+    /// <summary>Name of the scale set it was given to, or null.</summary>
+    public string? ScaleSetName => ScaleSet?.Name;
+
     internal StandInScaleSet? ScaleSet { get; set; }
 
     internal long RequestId { get; init; }

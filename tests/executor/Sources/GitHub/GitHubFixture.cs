@@ -3,6 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 using RunnerVm.Sources.GitHub;
 using RunnerVm.Sources.GitHub.Authentication;
 using RunnerVm.Sources.GitHub.Rest;
+using RunnerVm.Sources.GitHub.ScaleSets;
 using RunnerVm.Tests.StandIns.GitHub;
 using Xunit;
 
@@ -43,6 +44,8 @@ internal sealed class GitHubFixture : IAsyncDisposable
         var token = World.Tokens.NewPersonal();
         return Owned(new GitHubApi(Address(scope), new GitHubCredential.Token(() => token, "a test"), time ?? Time));
     }
+
+    public ScaleSetClient ScaleSets(TimeProvider? time = null) => Owned(new ScaleSetClient(AsPerson(time: time), time ?? Time));
 
     public async ValueTask DisposeAsync()
     {
