@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Octokit;
 using Octokit.Internal;
 
@@ -6,8 +5,8 @@ namespace RunnerVm.Sources.GitHub.Rest;
 
 /// <summary>
 /// Makes Octokit's clients. Octokit reads and writes JSON by reflection, which a program compiled ahead of time only has
-/// for what it is told of: its assembly is kept whole (executor.csproj), and here stand the closed generics it makes at run
-/// time and our own types that pass through it.
+/// for what it is told of: its assembly is kept whole (executor.csproj), and what it makes at run time is named in
+/// <see cref="OctokitRoots"/>.
 /// </summary>
 internal static class OctokitClient
 {
@@ -16,11 +15,9 @@ internal static class OctokitClient
     /// <summary>GitHub answers 403 to whoever has no name.</summary>
     private static ProductHeaderValue Name { get; } = new("runnervm", Product.Version);
 
-    [DynamicDependency(DynamicallyAccessedMemberTypes.All, typeof(JitRequest))]
-    [DynamicDependency(DynamicallyAccessedMemberTypes.All, typeof(JitAnswer))]
-    [DynamicDependency(DynamicallyAccessedMemberTypes.All, typeof(JitRunner))]
     public static GitHubClient Create(GitHubAddress address, GitHubTransport transport, ICredentialStore credentials)
     {
+        OctokitRoots.Keep();
         // Octokit disposes what it is given, and the transport is shared.
         var http = new HttpClientAdapter(() => new SharedHandler(transport));
         var client = new GitHubClient(new Connection(Name, address.Api, credentials, http, new SimpleJsonSerializer()));
