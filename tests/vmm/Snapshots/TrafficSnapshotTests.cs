@@ -77,7 +77,7 @@ public sealed class TrafficSnapshotTests : IDisposable
         }
 
         var other = _folder.Disk("other", 100);
-        using (var file = File.OpenHandle(other, FileMode.Open, FileAccess.Write)) RandomAccess.Write(file, Enumerable.Repeat((byte)0x77, 512).ToArray(), 0);
+        using (var file = File.OpenHandle(other, FileMode.Open, FileAccess.Write)) RandomAccess.Write(file, Enumerable.Repeat((byte)0x77, 100 * 512).ToArray(), 0);
         using var clone = RunningGuest.Restore(_folder.Load() with { DriveOverrides = [("d", other)] });
         clone.OnLoop(clone.Machine.Resume);
         clone.WaitForEnd();
