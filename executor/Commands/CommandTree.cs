@@ -11,6 +11,8 @@ internal static class CommandTree
         {
             ExecCommand.Create(),
             ImageCommand.Create(),
+            SnapshotCommand.Create(),
+            RunnerCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };

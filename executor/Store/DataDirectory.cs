@@ -20,6 +20,12 @@ internal sealed class DataDirectory
     /// <summary>Kernels and initramfs files, one folder a digest.</summary>
     public string Kernels => Make("kernels");
 
+    /// <summary>Machines laid down in files, one folder a kind.</summary>
+    public string Snapshots => Make("snapshots");
+
+    /// <summary>Versions of GitHub's runner, one disk each.</summary>
+    public string Runners => Make("runners");
+
     /// <summary>One folder a running job; empty when none runs. See Leases.</summary>
     public string Runs => Make("runs");
 
