@@ -11,16 +11,20 @@ namespace RunnerVm.Commands;
 internal static class DoctorCommand
 {
     private static readonly Option<bool> Json = new("--json") { Description = "Print JSON." };
+    private static readonly Option<int?> Clones = new("--clones") { Description = "Instead: restore so many machines from one snapshot and prove that no two are alike, for example 20." };
 
     public static Command Create()
     {
-        var command = new Command("doctor", "Say what this machine can do, and what to install or change for more.") { Json };
+        var command = new Command("doctor", "Say what this machine can do, and what to install or change for more.") { Json, Clones };
+        MachineOptions.AddTo(command);
         command.SetAction(RunAsync);
         return command;
     }
 
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
+        if (parsed.GetValue(Clones) is { } copies)
+            return await DoctorClones.RunAsync(copies, MachineOptions.Job(parsed), parsed.GetValue(Json), cancellationToken);
         var data = DataDirectory.FromEnvironment();
         var layout = InstallLayout.FromEnvironment();
         var engines = new Engines(data, layout, TimeProvider.System);

@@ -47,7 +47,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         var engine = await new Engines(data, layout, time).Choice.ChooseAsync(job.Machine.Engine, job.Machine.Isolation, mayFallBack: true, cancellationToken);
         foreach (var notice in engine.Notices) await log.NoticeAsync(notice);
 
-        var snapshots = settings.Snapshots != SnapshotUse.Off && engine.Engine is ISnapshottingEngine able ? new SnapshotShelf(store, able, makes: settings.Snapshots == SnapshotUse.Auto) : null;
+        var snapshots = settings.Snapshots != SnapshotUse.Off && engine.Engine is ISnapshottingEngine able ? new SnapshotShelf(store, able, makes: settings.Snapshots == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null;
         var host = new JobHost
         {
             Data = data,

@@ -105,6 +105,8 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         if (host.Snapshots is null) return null;
         var found = await host.Snapshots.FindAsync(MachineKind.Of(job, files), stop.Asked);
         if (found.ThrownAway is { } why) await log.NoticeAsync($"The snapshot of this kind of machine was thrown away: {why}. This one boots.");
+        if (found.Shared is { } shared)
+            await log.NoticeAsync($"No machine is restored on this host, because copies share {shared} by the last \"runnervm doctor --clones\". This one boots.");
         return found.Snapshot;
     }
 

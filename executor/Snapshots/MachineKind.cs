@@ -1,5 +1,6 @@
 using RunnerVm.Images;
 using RunnerVm.Jobs;
+using RunnerVm.Machines;
 
 namespace RunnerVm.Snapshots;
 
@@ -10,4 +11,18 @@ internal sealed record MachineKind(MachineFiles Files, int Cpus, int MemoryMib, 
 {
     public static MachineKind Of(Job job, MachineFiles files) =>
         new(files, job.Machine.Cpus, job.Machine.MemoryMib, job.Machine.DiskBytes, job.Network.Kind != NetworkKind.None);
+
+    /// <summary>One machine of the kind.</summary>
+    /// <param name="runDirectory">Of its own; see <see cref="MachineSpec.RunDirectory"/>.</param>
+    public MachineSpec ToSpec(string id, string runDirectory, string scratchDisk) => new()
+    {
+        Id = id,
+        RunDirectory = runDirectory,
+        KernelPath = Files.Kernel,
+        InitramfsPath = Files.Initramfs,
+        RootImagePath = Files.RootImage,
+        ScratchDiskPath = scratchDisk,
+        Cpus = Cpus,
+        MemoryMib = MemoryMib,
+    };
 }

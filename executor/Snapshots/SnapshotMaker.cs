@@ -53,7 +53,7 @@ internal sealed class SnapshotMaker(SnapshotStore store, RunLedger ledger, Scrat
         await disks.CreateAsync(scratch, kind.DiskBytes, patience.Token);
         try
         {
-            await using var machine = await engine.StartForSnapshotAsync(Spec(lease, kind, scratch), Snapshot.FilesIn(folder), patience.Token);
+            await using var machine = await engine.StartForSnapshotAsync(kind.ToSpec(lease.JobId, lease.Directory, scratch), Snapshot.FilesIn(folder), patience.Token);
             lease.Record(JobPhase.Booting, machine.ProcessId);
             await using var guest = await GuestSession.ConnectAsync(machine.GuestStream, RefuseAsync, patience.Token);
             await guest.FreezeAsync(new() { Workspace = StepPlan.Workspace, Network = kind.Network }, patience.Token);
@@ -65,18 +65,6 @@ internal sealed class SnapshotMaker(SnapshotStore store, RunLedger ledger, Scrat
             throw new MachineException($"The machine was not ready to be laid down within {Limit.TotalMinutes} minutes.");
         }
     }
-
-    private static MachineSpec Spec(Lease lease, MachineKind kind, string scratch) => new()
-    {
-        Id = lease.JobId,
-        RunDirectory = lease.Directory,
-        KernelPath = kind.Files.Kernel,
-        InitramfsPath = kind.Files.Initramfs,
-        RootImagePath = kind.Files.RootImage,
-        ScratchDiskPath = scratch,
-        Cpus = kind.Cpus,
-        MemoryMib = kind.MemoryMib,
-    };
 
     private static Task RefuseAsync(GuestChannel channel, CancellationToken cancellationToken)
     {

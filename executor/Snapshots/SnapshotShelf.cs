@@ -7,15 +7,18 @@ namespace RunnerVm.Snapshots;
 
 /// <summary>Snapshots as a job meets them: one that fits, or the wish that the next job of its kind finds one.</summary>
 /// <param name="makes">Whether a missing one is made.</param>
-internal sealed class SnapshotShelf(SnapshotStore store, ISnapshottingEngine engine, bool makes)
+/// <param name="trials">Whether copies may be told for each other here.</param>
+internal sealed class SnapshotShelf(SnapshotStore store, ISnapshottingEngine engine, bool makes, CloneRecord trials)
 {
     private SnapshotKey? _key;
 
     /// <summary>Looks for one of the kind.</summary>
     public async Task<SnapshotFinding> FindAsync(MachineKind kind, CancellationToken cancellationToken)
     {
-        _key = await SnapshotKey.ForAsync(engine, kind, cancellationToken);
-        return store.Find(_key);
+        var key = await SnapshotKey.ForAsync(engine, kind, cancellationToken);
+        if (trials.Shared(engine.Name, key) is { } shared) return new(null, null, shared);
+        _key = key;
+        return store.Find(key);
     }
 
     /// <summary>Starts a copy, with a scratch disk of its own at the spec's path.</summary>

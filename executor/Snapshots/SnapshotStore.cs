@@ -205,4 +205,5 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
 
 /// <param name="Snapshot">Unharmed; null where there is none.</param>
 /// <param name="ThrownAway">Why the one that was there is no more.</param>
-internal sealed record SnapshotFinding(Snapshot? Snapshot, string? ThrownAway);
+/// <param name="Shared">What copies share on this host, so that none is restored; see <see cref="CloneRecord"/>.</param>
+internal sealed record SnapshotFinding(Snapshot? Snapshot, string? ThrownAway, string? Shared = null);
