@@ -12,6 +12,7 @@ internal static class CommandTree
             ExecCommand.Create(),
             ImageCommand.Create(),
             SnapshotCommand.Create(),
+            RunnerCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };
