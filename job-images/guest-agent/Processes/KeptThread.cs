@@ -12,8 +12,8 @@ internal sealed class KeptThread
 
     private static readonly ConcurrentStack<KeptThread> s_idle = new();
 
-    private readonly AutoResetEvent _wanted = new(initialState: false);
-    private Action _work;
+    private readonly object _lock = new();
+    private Action? _work;
 
     private KeptThread(Action work) => _work = work;
 
@@ -22,8 +22,12 @@ internal sealed class KeptThread
     {
         if (s_idle.TryPop(out var idle))
         {
-            idle._work = work;
-            idle._wanted.Set();
+            lock (idle._lock)
+            {
+                idle._work = work;
+                Monitor.Pulse(idle._lock);
+            }
+
             return;
         }
 
@@ -35,9 +39,19 @@ internal sealed class KeptThread
     {
         while (true)
         {
-            _work();
+            Take()();
             s_idle.Push(this);
-            _wanted.WaitOne();
+        }
+    }
+
+    private Action Take()
+    {
+        lock (_lock)
+        {
+            while (_work is null) Monitor.Wait(_lock);
+            var work = _work;
+            _work = null;
+            return work;
         }
     }
 }
