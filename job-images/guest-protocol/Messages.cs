@@ -79,7 +79,7 @@ public sealed record ExecRequest
     /// <summary>Written to a file in memory before the start, or null.</summary>
     public string? Script { get; init; }
 
-    /// <summary>The whole environment; the agent adds nothing but what is missing of PATH and HOME.</summary>
+    /// <summary>The whole environment; the agent adds nothing but what is missing of PATH, HOME and SHELL.</summary>
     public required Dictionary<string, string> Environment { get; init; }
 
     /// <summary>Absolute, or relative to the workspace.</summary>

@@ -64,7 +64,7 @@ public sealed class EnvironmentTests
         Assert.Contains("process substitution\n", output);
 
         // Nothing of the host's environment, nothing of the agent's.
-        string[] expected = ["CI", "GIVEN", "HOME", "PATH", "RUNNERVM", "RUNNERVM_JOB_ID", "RUNNERVM_JOB_NAME", "RUNNERVM_WORKSPACE"];
+        string[] expected = ["CI", "GIVEN", "HOME", "PATH", "RUNNERVM", "RUNNERVM_JOB_ID", "RUNNERVM_JOB_NAME", "RUNNERVM_WORKSPACE", "SHELL"];
         string[] ofTheShell = ["PWD", "OLDPWD", "SHLVL", "_"];
         var variables = output.Split('\n').Where(static line => line.StartsWith("env ", StringComparison.Ordinal))
             .Select(static line => line[4..].Split('=')[0]).Except(ofTheShell).Order(StringComparer.Ordinal);

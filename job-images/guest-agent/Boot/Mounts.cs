@@ -38,6 +38,9 @@ internal static class Mounts
         _ = TryMount("proc", "proc", "/proc", locked);
         _ = TryMount("sysfs", "sysfs", "/sys", locked);
         _ = TryMount("devtmpfs", "devtmpfs", "/dev", Libc.MS_NOSUID, "mode=0755");
+        // The scratch disk dies with the machine: nothing is written to it for safety, only for want of memory.
+        _ = KernelFile.TrySet("/proc/sys/vm/dirty_writeback_centisecs", "360000");
+        _ = KernelFile.TrySet("/proc/sys/vm/dirty_expire_centisecs", "360000");
         // With favordynmods (6.0) moving a process between cgroups does not wait for an RCU grace period.
         if (Libc.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", locked, "favordynmods") < 0)
         {

@@ -73,7 +73,9 @@ internal sealed class ChannelDispatch(HostLink host, Disks disks, TimeSpan bootT
         try
         {
             _frozen = PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection);
-            _workplace = _frozen.ToWorkplace();
+            _workplace = _frozen.ToWarmUpPlace();
+            _frozen.Waiting = WaitingChild.TryFork(_frozen.Cgroups?.PrepareFirstStep(), _frozen.Workspace, reaper);
+            ThawStep.Rehearse();
             host.MayBeginAfresh = true;
         }
         catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)

@@ -124,8 +124,10 @@ internal static unsafe class KernelFile
     /// <summary>An empty file, open for writing, in place of whatever has that name.</summary>
     public static SafeFileHandle CreateAnew(string path, int mode)
     {
+        const int flags = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW;
+        if (TryOpen(path, flags, mode) is { } created) return created;
         _ = Libc.unlinkat(Libc.AT_FDCWD, path, 0);
-        return Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, mode);
+        return Open(path, flags, mode);
     }
 
     /// <param name="path">For the error.</param>

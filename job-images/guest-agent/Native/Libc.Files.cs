@@ -24,6 +24,9 @@ internal static unsafe partial class Libc
     public const int O_PATH = 0x200000;
 
     /// <summary>The mode argument is ignored without <see cref="O_CREAT"/>.</summary>
+    [LibraryImport(Library)]
+    public static partial long lseek(SafeFileHandle file, long offset, int whence);
+
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int openat(int folder, string path, int flags, int mode);
 

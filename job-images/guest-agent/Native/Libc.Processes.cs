@@ -65,6 +65,26 @@ internal static unsafe partial class Libc
     public static partial int posix_spawn(
         int* pid, string path, SpawnFileActions* actions, SpawnAttributes* attributes, byte** arguments, byte** environment);
 
+    /// <summary>struct clone_args (linux/sched.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct CloneArguments
+    {
+        public ulong flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    }
+
+    [LibraryImport(Library)]
+    public static partial int pthread_sigmask(int how, SignalSet* set, SignalSet* before);
+
+    public const int PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
+    public const int MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20;
+    public static readonly void* MAP_FAILED = (void*)-1;
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial void* mmap(void* address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int mprotect(void* address, nuint length, int protection);
+
     public const int SIGKILL = 9;
     public const int SIGTERM = 15;
 

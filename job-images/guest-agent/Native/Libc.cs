@@ -62,6 +62,14 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial long syscall(long number, nint a, nint b, nint c, nint d);
 
+    public const long SYS_read = 0;
+    public const long SYS_rt_sigaction = 13;
+    public const long SYS_rt_sigprocmask = 14;
+    public const long SYS_dup2 = 33;
+    public const long SYS_execve = 59;
+    public const long SYS_chdir = 80;
+    public const long SYS_setsid = 112;
+    public const long SYS_exit_group = 231;
     public const long SYS_getdents64 = 217;
     public const long SYS_finit_module = 313;
     public const long SYS_openat2 = 437;

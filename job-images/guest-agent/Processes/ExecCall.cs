@@ -12,16 +12,21 @@ internal static class ExecCall
     {
         var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
         var number = workplace.NextStep();
+        using var waiting = workplace.TakeWaiting();
         using var script = ScriptFile.Write(workplace.ScriptFolder, number, request.Script);
         using var cgroup = workplace.Cgroups?.CreateStep(number);
         using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
         StartedStep step;
+        Dictionary<string, string> environment;
+        CommandChoice command;
+        string folder;
         try
         {
-            var environment = StepEnvironment.Complete(request.Environment);
-            var folder = FindFolder(request.WorkingDirectory, workplace.Workspace);
-            var command = CommandChoice.Find(request.Candidates, environment["PATH"], folder, script?.Path);
-            step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper);
+            environment = StepEnvironment.Complete(request.Environment);
+            folder = FindFolder(request.WorkingDirectory, workplace.Workspace);
+            command = CommandChoice.Find(request.Candidates, environment["PATH"], folder, script?.Path);
+            StepEnvironment.AddShell(environment, command.Program);
+            step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper, waiting);
         }
         catch (Exception e) when (e is CannotStartException or LinuxException)
         {
@@ -32,6 +37,12 @@ internal static class ExecCall
         await using (step)
         {
             var end = await step.WaitAsync();
+            if (waiting is { Failure: > 0 and var errno })
+            {
+                channel.Close(Messages.Write(new ExecResult { Error = Spawner.Refused(errno, command, environment, folder).Message }, Messages.Default.ExecResult));
+                return;
+            }
+
             var result = new ExecResult
             {
                 ExitCode = end.ExitCode, Signal = end.Signal, OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull(),

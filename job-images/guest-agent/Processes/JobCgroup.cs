@@ -17,6 +17,7 @@ internal sealed class JobCgroup
     /// </summary>
     private const long ReserveBytes = 16L * 1024 * 1024;
     private const int MaxProcesses = 32_768;
+    private const int FirstStep = 1;
 
     /// <summary>About what the smallest process costs the kernel: stack, page tables, descriptors.</summary>
     private const long SmallestProcessBytes = 128 * 1024;
@@ -25,6 +26,7 @@ internal sealed class JobCgroup
     private readonly SafeFileHandle _rootProcs;
     private readonly SafeFileHandle? _oomScore;
     private readonly Lock _spawnLock = new();
+    private StepCgroup? _first;
 
     private JobCgroup(SafeFileHandle job, SafeFileHandle rootProcs, SafeFileHandle? oomScore)
     {
@@ -49,9 +51,13 @@ internal sealed class JobCgroup
             KernelFile.Open(job, Libc.O_RDONLY | Libc.O_DIRECTORY), rootProcs, KernelFile.TryOpen("/proc/self/oom_score_adj", Libc.O_WRONLY));
     }
 
+    /// <summary>Makes the cgroup of the job's first step ahead of time.</summary>
+    public StepCgroup PrepareFirstStep() => _first = CreateStep(FirstStep);
+
     /// <summary>A new cgroup for one step.</summary>
     public StepCgroup CreateStep(int number)
     {
+        if (number == FirstStep && Interlocked.Exchange(ref _first, null) is { } prepared) return prepared;
         var name = $"{number}";
         var fd = -1;
         if (Libc.mkdirat((int)_job.DangerousGetHandle(), name, 0b111_101_101) == 0)
@@ -81,6 +87,23 @@ internal sealed class JobCgroup
             {
                 SetOwnOomScore("-1000"u8);
                 _ = KernelFile.WriteOnce(_rootProcs, "0"u8);
+            }
+        }
+    }
+
+    /// <summary>With the job's out-of-memory score, which a child inherits.</summary>
+    internal int ForkIn(Func<int> fork)
+    {
+        lock (_spawnLock)
+        {
+            try
+            {
+                SetOwnOomScore("0"u8);
+                return fork();
+            }
+            finally
+            {
+                SetOwnOomScore("-1000"u8);
             }
         }
     }
@@ -136,6 +159,9 @@ internal sealed class StepCgroup(JobCgroup job, string name, SafeFileHandle fold
     public string Name => name;
 
     public int Spawn(Func<int> spawn) => job.SpawnIn(this, spawn);
+
+    /// <summary>As <see cref="Spawn"/>, for a process that is born in the cgroup (clone3(2), CLONE_INTO_CGROUP).</summary>
+    public int Fork(SyscallScript script) => job.ForkIn(() => script.Fork((int)folder.DangerousGetHandle()));
 
     /// <summary>SIGKILL for all processes of the step, as one act of the kernel (5.14).</summary>
     /// <returns>False when the kernel cannot.</returns>

@@ -31,7 +31,7 @@ internal sealed unsafe class OutputPump
     public OutputPump(GuestChannel channel, params (SafeFileHandle File, byte Lane)[] sources)
     {
         (_channel, _sources) = (channel, sources);
-        new Thread(Run, 256 * 1024) { IsBackground = true, Name = "output" }.Start();
+        KeptThread.Run(Run);
     }
 
     /// <summary>Ends when all that belongs to the process has been sent; faults when the host gave up.</summary>

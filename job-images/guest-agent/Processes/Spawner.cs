@@ -33,7 +33,7 @@ internal static unsafe class Spawner
             using var environment = new NativeStrings([.. plan.Environment.Select(e => $"{e.Key}={e.Value}")]);
             var pid = 0;
             var error = Libc.posix_spawn(&pid, plan.Command.Program, &actions, &attributes, arguments.Pointers, environment.Pointers);
-            return error == 0 ? pid : throw Refused(error, plan);
+            return error == 0 ? pid : throw Refused(error, plan.Command, plan.Environment, plan.Folder);
         }
         finally
         {
@@ -75,12 +75,13 @@ internal static unsafe class Spawner
         _ = Libc.posix_spawn_file_actions_addchdir_np(actions, plan.Folder);
     }
 
-    private static CannotStartException Refused(int error, SpawnPlan plan) => error switch
+    /// <summary>A sentence for what execve(2) or what comes before it said.</summary>
+    public static CannotStartException Refused(int error, CommandChoice command, Dictionary<string, string> environment, string folder) => error switch
     {
-        Libc.E2BIG => StepEnvironment.TooLong(plan.Environment),
-        Libc.ENOEXEC => new($"{plan.Command.Program} cannot be started: it is neither a program for this machine nor a script that names its interpreter."),
-        Libc.ENOENT => new($"{plan.Command.Program} cannot be started: the interpreter or loader it names is not in the job image."),
-        Libc.EAGAIN => new($"{plan.Command.Program} cannot be started: the job has as many processes as it may have."),
-        _ => new($"{plan.Command.Program} cannot be started in {plan.Folder}: {LinuxException.Describe(error)}."),
+        Libc.E2BIG => StepEnvironment.TooLong(environment),
+        Libc.ENOEXEC => new($"{command.Program} cannot be started: it is neither a program for this machine nor a script that names its interpreter."),
+        Libc.ENOENT => new($"{command.Program} cannot be started: the interpreter or loader it names is not in the job image."),
+        Libc.EAGAIN => new($"{command.Program} cannot be started: the job has as many processes as it may have."),
+        _ => new($"{command.Program} cannot be started in {folder}: {LinuxException.Describe(error)}."),
     };
 }

@@ -27,11 +27,18 @@ internal sealed class StartedStep : IAsyncDisposable
         _listening = ListenAsync();
     }
 
+    /// <param name="waiting">A process of this step's that was forked ahead of time; not used where it does not fit.</param>
     /// <exception cref="CannotStartException">The process did not start.</exception>
     public static StartedStep Start(
         GuestChannel channel, ExecRequest request, CommandChoice command, Dictionary<string, string> environment, string folder,
-        StepCgroup? cgroup, ChildReaper reaper)
+        StepCgroup? cgroup, ChildReaper reaper, WaitingChild? waiting)
     {
+        if (waiting is not null && channel.Kind == ChannelKind.Exec && !request.Input && waiting.TryStart(command, environment, folder))
+        {
+            var nobody = KernelFile.Open("/dev/null", Libc.O_WRONLY);
+            return new(channel, waiting.Child, new(channel, (waiting.Output, 0), (waiting.Error, 1)), new(nobody, isTerminal: false), null, cgroup, reaper);
+        }
+
         Child Launch(SpawnPlan plan) =>
             reaper.Start(() => cgroup is null ? Spawner.Spawn(plan) : cgroup.Spawn(() => Spawner.Spawn(plan)));
 

@@ -31,6 +31,14 @@ internal static class StepEnvironment
         return environment;
     }
 
+    /// <summary>
+    /// Adds SHELL where it is missing. Without it bash asks the user database at each of its starts, which loads libraries and looks for a
+    /// name service's socket.
+    /// </summary>
+    /// <param name="program">What will run.</param>
+    public static void AddShell(Dictionary<string, string> environment, string program) =>
+        environment.TryAdd("SHELL", program.EndsWith("/bash", StringComparison.Ordinal) ? program : "/bin/sh");
+
     /// <summary>Names the largest variable, never its value: it may be a secret.</summary>
     public static CannotStartException TooLong(Dictionary<string, string> environment)
     {

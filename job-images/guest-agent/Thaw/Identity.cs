@@ -8,6 +8,8 @@ namespace RunnerVm.GuestAgent.Thaw;
 /// <summary>What two restores of one snapshot would share if nobody changed it: clock, random generator, name.</summary>
 internal static unsafe class Identity
 {
+    private static readonly SafeFileHandle s_random = KernelFile.Open("/dev/urandom", Libc.O_RDWR);
+
     public static void SetClock(long unixTimeNanoseconds)
     {
         var (seconds, nanoseconds) = Math.DivRem(unixTimeNanoseconds, 1_000_000_000);
@@ -19,15 +21,14 @@ internal static unsafe class Identity
     /// <summary>Mixes the bytes in as true entropy and makes the generator start over from them.</summary>
     public static void CreditEntropy(ReadOnlySpan<byte> entropy)
     {
-        using var random = KernelFile.Open("/dev/urandom", Libc.O_RDWR);
         // struct rand_pool_info: entropy in bits, bytes that follow, the bytes (random(4)).
         var pool = new byte[8 + entropy.Length];
         BinaryPrimitives.WriteInt32LittleEndian(pool, entropy.Length * 8);
         BinaryPrimitives.WriteInt32LittleEndian(pool.AsSpan(4), entropy.Length);
         entropy.CopyTo(pool.AsSpan(8));
         // SAFETY: the structure says how long it is, and is pinned.
-        fixed (byte* start = pool) LinuxException.ThrowIfNegative(Libc.ioctl(random, Libc.RNDADDENTROPY, start), "Cannot add entropy");
-        LinuxException.ThrowIfNegative(Libc.ioctl(random, Libc.RNDRESEEDCRNG, null), "Cannot reseed the random generator");
+        fixed (byte* start = pool) LinuxException.ThrowIfNegative(Libc.ioctl(s_random, Libc.RNDADDENTROPY, start), "Cannot add entropy");
+        LinuxException.ThrowIfNegative(Libc.ioctl(s_random, Libc.RNDRESEEDCRNG, null), "Cannot reseed the random generator");
     }
 
     public static void SetHostname(string name)

@@ -18,9 +18,9 @@ internal sealed class IdentityFiles
     {
         KernelFile.CreateFolders("/etc");
         _network = network;
-        _hostname = KernelFile.CreateAnew("/etc/hostname", 0b110_100_100);
-        _hosts = KernelFile.CreateAnew("/etc/hosts", 0b110_100_100);
-        _machineId = KernelFile.CreateAnew("/etc/machine-id", 0b100_100_100);
+        _hostname = Create("/etc/hostname", 0b110_100_100);
+        _hosts = Create("/etc/hosts", 0b110_100_100);
+        _machineId = Create("/etc/machine-id", 0b100_100_100);
     }
 
     /// <param name="network">Whether the machine reaches its host by name.</param>
@@ -34,6 +34,15 @@ internal sealed class IdentityFiles
         Fill(_hostname, $"{request.Hostname}\n");
         Fill(_hosts, hosts);
         Fill(_machineId, $"{request.MachineId}\n");
+    }
+
+    /// <summary>With something in it, so that the file has its page and its block.</summary>
+    private static SafeFileHandle Create(string path, int mode)
+    {
+        var file = KernelFile.CreateAnew(path, mode);
+        KernelFile.WriteAll(file, "\n"u8, path);
+        _ = Libc.lseek(file, 0, 0);
+        return file;
     }
 
     private static void Fill(SafeFileHandle file, string text)

@@ -17,6 +17,8 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle Scratch,
     /// <summary>Where scripts are kept while they run; in memory.</summary>
     private const string ScriptFolder = "/run/runnervm";
 
+    private const int WarmUpSteps = 1_000_000;
+
     /// <exception cref="IOException">Something could not be made; the message says what.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">Likewise.</exception>
     public static PreparedMachine Make(string workspace, bool withNetwork, Disks disks, GuestConnection connection)
@@ -40,5 +42,11 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle Scratch,
         return new(workspace, scratch, cgroups, names);
     }
 
-    public Workplace ToWorkplace() => new(Workspace, ScriptFolder, Scratch, Cgroups);
+    /// <summary>Of the job's first step; null in a machine that just booted.</summary>
+    public WaitingChild? Waiting { get; set; }
+
+    public Workplace ToWorkplace() => new(Workspace, ScriptFolder, Scratch, Cgroups, 0, Waiting);
+
+    /// <summary>For steps before the snapshot: they are counted out of the way of the job's.</summary>
+    public Workplace ToWarmUpPlace() => new(Workspace, ScriptFolder, Scratch, Cgroups, WarmUpSteps);
 }

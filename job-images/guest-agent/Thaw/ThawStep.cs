@@ -33,4 +33,16 @@ internal static class ThawStep
             return (result with { Error = e.Message }, null);
         }
     }
+
+    /// <summary>
+    /// Reads and writes messages as thaw will: what the serializer makes of a type the first time it sees it, it has made
+    /// before the snapshot. On a software CPU that is the larger part of a thaw.
+    /// </summary>
+    public static void Rehearse()
+    {
+        var request = new ThawRequest { UnixTimeNanoseconds = 1, Entropy = new byte[64], Hostname = "localhost", MachineId = "", Workspace = "/", Network = true };
+        _ = Messages.Read(Messages.Write(request, Messages.Default.ThawRequest), Messages.Default.ThawRequest);
+        Identity.CreditEntropy(request.Entropy);
+        _ = Messages.Write(new ThawResult { ThawMilliseconds = 0.5 }, Messages.Default.ThawResult);
+    }
 }

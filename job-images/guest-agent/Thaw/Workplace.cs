@@ -8,9 +8,12 @@ namespace RunnerVm.GuestAgent.Thaw;
 /// <param name="scriptFolder">Where scripts are kept while they run; in memory.</param>
 /// <param name="scratch">The scratch disk's top folder, for asking how much room is left; null where there is none.</param>
 /// <param name="cgroups">The job's cgroup, or null where the kernel has none.</param>
-internal sealed class Workplace(string workspace, string scriptFolder, SafeFileHandle? scratch, JobCgroup? cgroups)
+/// <param name="stepsBefore">The next step has the number after it.</param>
+/// <param name="waiting">See <see cref="TakeWaiting"/>; its cgroup is the first step's.</param>
+internal sealed class Workplace(string workspace, string scriptFolder, SafeFileHandle? scratch, JobCgroup? cgroups, int stepsBefore = 0, WaitingChild? waiting = null)
 {
-    private int _steps;
+    private int _steps = stepsBefore;
+    private WaitingChild? _waiting = waiting;
 
     public string Workspace => workspace;
 
@@ -19,6 +22,9 @@ internal sealed class Workplace(string workspace, string scriptFolder, SafeFileH
     public SafeFileHandle? Scratch => scratch;
 
     public JobCgroup? Cgroups => cgroups;
+
+    /// <summary>The process of the first step, if one was forked ahead of time: whoever asks first gets it.</summary>
+    public WaitingChild? TakeWaiting() => Interlocked.Exchange(ref _waiting, null);
 
     public int NextStep() => Interlocked.Increment(ref _steps);
 }
