@@ -10,6 +10,7 @@ internal static class CommandTree
         var root = new RootCommand("Runs CI jobs, each in a microVM that did not exist before and is gone after.")
         {
             ExecCommand.Create(),
+            AgentCommand.Create(),
             ImageCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),

@@ -19,6 +19,7 @@ internal sealed class JobTrace
     private readonly HashSet<string> _hidden;
     private readonly TracePipe[] _pipes;
     private readonly ArrayBufferWriter<byte> _log = new();
+    private readonly TaskCompletionSource _firstOutput = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private SecretMasker _masker;
     private bool _full;
     private bool _closed;
@@ -33,6 +34,9 @@ internal sealed class JobTrace
 
     /// <summary>When a byte of the job itself was first written; null before.</summary>
     public long? FirstOutput { get; private set; }
+
+    /// <summary>Completes at <see cref="FirstOutput"/>.</summary>
+    public Task FirstOutputTask => _firstOutput.Task;
 
     /// <summary>Hides more values from here on, such as those that came out of expanding variables.</summary>
     public void Hide(IEnumerable<string> values)
@@ -52,10 +56,14 @@ internal sealed class JobTrace
     {
         lock (_lock)
         {
-            if (stream != TraceStream.Runner) FirstOutput ??= _time.GetTimestamp();
             if (_closed) return ValueTask.CompletedTask;
             _pipes[(int)stream].Write(bytes.Span, _log);
             Store_NeedsLock();
+            if (stream != TraceStream.Runner && FirstOutput is null)
+            {
+                FirstOutput = _time.GetTimestamp();
+                _firstOutput.SetResult();
+            }
         }
 
         return ValueTask.CompletedTask;

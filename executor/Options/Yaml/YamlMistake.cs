@@ -1,8 +1,8 @@
 using YamlDotNet.Core;
 
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
-/// <summary>YAML that is right but not for a job file; the message is for people as it stands.</summary>
+/// <summary>YAML that is right but not for a file of ours; the message is for people as it stands.</summary>
 internal sealed class YamlRefusedException(Mark start, Mark end, string message) : YamlException(start, end, message);
 
 /// <summary>Turns the parser's words, which speak of scanners and tokens, into what to look for in the file.</summary>

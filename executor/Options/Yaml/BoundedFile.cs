@@ -1,7 +1,7 @@
 using System.Security;
 using System.Text;
 
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>Reads small files that a person named, and words for why that failed.</summary>
 internal static class BoundedFile

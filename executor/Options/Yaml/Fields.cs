@@ -1,18 +1,16 @@
-using RunnerVm.Options;
-
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>
-/// One map of the job file with known keys. Reading a field that is absent gives null; reading a wrong one reports it
+/// One map of a file with known keys. Reading a field that is absent gives null; reading a wrong one reports it
 /// and gives null too, so that the reader goes on and finds the rest.
 /// </summary>
 internal sealed class Fields
 {
     private readonly IReadOnlyList<string> keys;
     private readonly Dictionary<string, YamlEntry> entries;
-    private readonly JobFileProblems problems;
+    private readonly FileProblems problems;
 
-    private Fields(FilePosition position, IReadOnlyList<string> keys, Dictionary<string, YamlEntry> entries, JobFileProblems problems)
+    private Fields(FilePosition position, IReadOnlyList<string> keys, Dictionary<string, YamlEntry> entries, FileProblems problems)
     {
         Position = position;
         this.keys = keys;
@@ -27,7 +25,7 @@ internal sealed class Fields
 
     /// <summary>Null, and a problem, when <paramref name="value"/> is no map. Unknown and doubled keys are reported here.</summary>
     /// <param name="what">Names the map in messages, for example <c>"job"</c>.</param>
-    public static Fields? Read(YamlValue value, string what, IReadOnlyList<string> keys, JobFileProblems problems)
+    public static Fields? Read(YamlValue value, string what, IReadOnlyList<string> keys, FileProblems problems)
     {
         if (value is not YamlMap map)
         {
@@ -39,14 +37,14 @@ internal sealed class Fields
         foreach (var entry in Unique(map, what, problems))
         {
             if (keys.Contains(entry.Key)) known.Add(entry.Key, entry);
-            else problems.Add(entry.Position, UnknownKey(entry.Key, what, keys));
+            else problems.Add(entry.Position, UnknownKey(entry.Key, what, keys, problems));
         }
 
         return new(map.Position, keys, known, problems);
     }
 
     /// <summary>The entries of a map with free keys; a doubled key is reported and left out.</summary>
-    public static IEnumerable<YamlEntry> Unique(YamlMap map, string what, JobFileProblems problems)
+    public static IEnumerable<YamlEntry> Unique(YamlMap map, string what, FileProblems problems)
     {
         var seen = new Dictionary<string, YamlEntry>();
         foreach (var entry in map.Entries)
@@ -66,7 +64,7 @@ internal sealed class Fields
     public IReadOnlyList<string>? TextOrList(string key) =>
         this[key] is { } value ? Scalars.TextOrList(value, Named(key), problems) : null;
 
-    public bool? Flag(string key) => Choice(key, Vocabulary.Flags, out var flag) ? flag : null;
+    public bool? Flag(string key) => Choice(key, Scalars.Flags, out var flag) ? flag : null;
 
     /// <summary>True when the key is there and holds one of the words in <paramref name="choices"/>.</summary>
     public bool Choice<T>(string key, IReadOnlyDictionary<string, T> choices, out T? choice)
@@ -86,12 +84,11 @@ internal sealed class Fields
 
     private static string Named(string key) => $"\"{key}\"";
 
-    private static string UnknownKey(string key, string what, IReadOnlyList<string> keys)
+    private static string UnknownKey(string key, string what, IReadOnlyList<string> keys, FileProblems problems)
     {
         var hint = "";
         if (NearestName.Find(key, keys) is { } nearest) hint = $"did you mean \"{nearest}\"? ";
-        else if (!ReferenceEquals(keys, Vocabulary.Job) && Vocabulary.Job.Contains(key)) hint = $"\"{key}\" belongs under \"job\". ";
-        else if (!ReferenceEquals(keys, Vocabulary.Runner) && Vocabulary.Runner.Contains(key)) hint = $"\"{key}\" belongs under \"runner\". ";
+        else if (problems.HomeOf(key, keys) is { } home) hint = $"\"{key}\" belongs under \"{home}\". ";
         return $"unknown key {Quoted.Text(key)} in {what}; {hint}{(hint.Length == 0 ? "expected" : "Expected")} one of: {Quoted.Names(keys)}";
     }
 

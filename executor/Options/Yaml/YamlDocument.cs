@@ -1,7 +1,7 @@
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>
 /// Builds <see cref="YamlValue"/>s from the parser's events. YamlDotNet's own tree is not used here because it stops at
@@ -9,7 +9,7 @@ namespace RunnerVm.Sources.Local;
 /// </summary>
 internal sealed class YamlDocument
 {
-    /// <summary>A job file needs six levels.</summary>
+    /// <summary>Our files need six levels.</summary>
     private const int MaximumDepth = 16;
 
     /// <summary>Text plus a flat charge a value, aliases counted each time. A file of 1 MiB reaches it only by repeating aliases.</summary>
@@ -48,7 +48,7 @@ internal sealed class YamlDocument
         parser.Consume<DocumentStart>();
         var value = ReadValue(0);
         parser.Consume<DocumentEnd>();
-        if (parser.Accept<DocumentStart>(out var second)) throw Refused(second, "a second document starts here; a job file holds one job");
+        if (parser.Accept<DocumentStart>(out var second)) throw Refused(second, "a second document starts here; a file holds one");
         return value.IsNull ? null : value;
     }
 
@@ -59,7 +59,7 @@ internal sealed class YamlDocument
         if (depth > MaximumDepth) throw Refused(start, $"nested more than {MaximumDepth} levels deep");
         if (!start.Tag.IsEmpty && !start.Tag.IsNonSpecific && !start.Tag.Value.StartsWith("tag:yaml.org,2002:", StringComparison.Ordinal))
         {
-            throw Refused(start, $"the tag {Quoted.Text(start.Tag.Value)} is unknown; a job file uses plain YAML without tags");
+            throw Refused(start, $"the tag {Quoted.Text(start.Tag.Value)} is unknown; use plain YAML without tags");
         }
 
         var weightBefore = weight;

@@ -1,13 +1,18 @@
 using System.Globalization;
-using RunnerVm.Options;
 
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>Reads single values; each method reports what is wrong and then gives null.</summary>
 internal static class Scalars
 {
+    public static IReadOnlyDictionary<string, bool> Flags { get; } = new Dictionary<string, bool>
+    {
+        ["true"] = true,
+        ["false"] = false,
+    };
+
     /// <summary>Any text that is not empty; numbers and true or false count as they are written.</summary>
-    public static string? Text(YamlValue value, string what, JobFileProblems problems)
+    public static string? Text(YamlValue value, string what, FileProblems problems)
     {
         if (value is YamlText { IsNull: false } text && !string.IsNullOrWhiteSpace(text.Text)) return text.Text;
         var hint = value is YamlMap ? "; where the text itself holds \": \", put quotes around it" : "";
@@ -16,7 +21,7 @@ internal static class Scalars
     }
 
     /// <summary>One text or a list with at least one.</summary>
-    public static IReadOnlyList<string>? TextOrList(YamlValue value, string what, JobFileProblems problems)
+    public static IReadOnlyList<string>? TextOrList(YamlValue value, string what, FileProblems problems)
     {
         if (value is not YamlList list)
         {
@@ -34,11 +39,11 @@ internal static class Scalars
     }
 
     /// <summary>The texts of a list that may be empty.</summary>
-    public static IReadOnlyList<string> Texts(YamlList list, string what, JobFileProblems problems) =>
+    public static IReadOnlyList<string> Texts(YamlList list, string what, FileProblems problems) =>
         [.. list.Items.Select(item => Text(item, "an entry of " + what, problems)).OfType<string>()];
 
     public static bool Choice<T>(
-        YamlValue value, string what, IReadOnlyDictionary<string, T> choices, JobFileProblems problems, out T? choice)
+        YamlValue value, string what, IReadOnlyDictionary<string, T> choices, FileProblems problems, out T? choice)
     {
         choice = default;
         if (value is YamlText text && choices.TryGetValue(text.Text, out choice)) return true;
@@ -49,7 +54,7 @@ internal static class Scalars
         return false;
     }
 
-    public static int? WholeNumber(YamlValue value, string what, int least, int most, JobFileProblems problems)
+    public static int? WholeNumber(YamlValue value, string what, int least, int most, FileProblems problems)
     {
         var isNumber = int.TryParse((value as YamlText)?.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
         if (isNumber && number >= least && number <= most) return number;
@@ -58,7 +63,7 @@ internal static class Scalars
         return null;
     }
 
-    public static long? Size(YamlValue value, string what, long least, long most, JobFileProblems problems)
+    public static long? Size(YamlValue value, string what, long least, long most, FileProblems problems)
     {
         if (!ByteSize.TryParse((value as YamlText)?.Text, out var bytes, out var problem))
         {
@@ -73,7 +78,7 @@ internal static class Scalars
         return null;
     }
 
-    public static TimeSpan? Time(YamlValue value, string what, TimeSpan least, TimeSpan most, JobFileProblems problems)
+    public static TimeSpan? Time(YamlValue value, string what, TimeSpan least, TimeSpan most, FileProblems problems)
     {
         if (!Duration.TryParse((value as YamlText)?.Text, out var time, out var problem))
         {

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>Puts what somebody wrote into a message: quoted, on one line, no longer than is useful.</summary>
 internal static class Quoted

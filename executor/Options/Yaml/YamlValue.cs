@@ -1,4 +1,4 @@
-namespace RunnerVm.Sources.Local;
+namespace RunnerVm.Options.Yaml;
 
 /// <summary>A place in a file; both count from 1, as editors do.</summary>
 internal readonly record struct FilePosition(long Line, long Column) : IComparable<FilePosition>

@@ -1,0 +1,80 @@
+using RunnerVm.Images;
+using RunnerVm.Jobs;
+using RunnerVm.Leases;
+using RunnerVm.Machines;
+using RunnerVm.Sources;
+using RunnerVm.Sources.GitLab;
+using RunnerVm.Store;
+using Serilog;
+
+namespace RunnerVm.Agents;
+
+/// <summary>Wires everything an agent needs, by hand and in one place.</summary>
+internal sealed class AgentSession : IDisposable
+{
+    private readonly AgentOptions _options;
+    private readonly AgentLock _lock;
+    private readonly JobJournal _journal;
+    private readonly GitLabForge[] _forges;
+    private readonly RunLedger _ledger;
+    private readonly ILogger _log;
+    private readonly TimeProvider _time;
+
+    private AgentSession(AgentOptions options, DataDirectory data, RunLedger ledger, JobHost host, AgentLock held, JobJournal journal, ILogger log)
+    {
+        (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, log, host.Time);
+        var gitLab = new GitLabHost { Jobs = host, Journal = new(journal), Traces = data.Traces, SystemId = SystemId.Of(data), Log = log };
+        _forges = [.. options.GitLab.Select(runner => new GitLabForge(runner, gitLab))];
+    }
+
+    public IReadOnlyList<IForge> Forges => _forges;
+
+    /// <exception cref="UserException">The engine is not here, the data directory is somebody else's, or a CA file cannot be used.</exception>
+    public static async Task<AgentSession> OpenAsync(AgentOptions options, ILogger log, CancellationToken cancellationToken)
+    {
+        var time = TimeProvider.System;
+        var layout = InstallLayout.FromEnvironment();
+        var data = DataDirectory.FromEnvironment();
+        // Which engine isolates strangers from this host is for its owner to say; nothing else ever takes its place.
+        var chosen = await new Engines(data, layout, time).Choice.ChooseAsync(options.Engine, options.Isolation, mayFallBack: false, cancellationToken);
+        foreach (var notice in chosen.Notices) log.Warning("{Notice}", notice);
+
+        var held = AgentLock.Take(data);
+        try
+        {
+            await ImageStore.SweepAsync(data, cancellationToken);
+            var ledger = new RunLedger(data, time);
+            var host = new JobHost
+            {
+                Data = data,
+                Ledger = ledger,
+                PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
+                ScratchDisks = new ScratchDisks(data, time),
+                Engine = chosen.Engine,
+                Time = time,
+            };
+            return new(options, data, ledger, host, held, JobJournal.Open(Path.Join(data.Root, "agent.db")), log);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes jobs until <paramref name="stop"/>; returns when the last one has ended.</summary>
+    public async Task RunAsync(AgentStop stop)
+    {
+        var capacity = new Capacity(_options.Capacity.Jobs, _options.Capacity.Size);
+        _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", _forges.Select(static f => f.Name)));
+        await new Daemon(_forges, capacity, new(_ledger, _time), stop, _log, _time).RunAsync();
+        _log.Information("Stopped; no job is left");
+    }
+
+    public void Dispose()
+    {
+        foreach (var forge in _forges) forge.Dispose();
+        _journal.Dispose();
+        _lock.Dispose();
+    }
+}
