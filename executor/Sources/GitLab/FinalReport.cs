@@ -12,6 +12,9 @@ internal sealed class FinalReport(JobConnection server, TraceFile file, TraceUpl
     /// <summary>Logs a server may reject before its judgement is believed.</summary>
     private const int MostResets = 3;
 
+    /// <summary>Tries after which a server that knows no log of this job is told its end without one.</summary>
+    private const int TriesForUnknownLog = 3;
+
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(60);
 
     /// <summary>The server gives up waiting for its own storage after five minutes.</summary>
@@ -29,7 +32,7 @@ internal sealed class FinalReport(JobConnection server, TraceFile file, TraceUpl
         {
             var progress = await upload.TrySendAllAsync(cancellationToken);
             if (progress == TraceProgress.Disowned) return null;
-            if (progress == TraceProgress.Failed)
+            if (progress == TraceProgress.Failed || (progress == TraceProgress.NotFound && attempt < TriesForUnknownLog))
             {
                 problem = "the log could not be sent";
                 await Task.Delay(Pause(attempt++), time, cancellationToken);
