@@ -12,6 +12,7 @@ internal static class CommandTree
             ExecCommand.Create(),
             AgentCommand.Create(),
             ImageCommand.Create(),
+            SnapshotCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };
