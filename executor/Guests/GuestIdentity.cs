@@ -17,5 +17,6 @@ internal static class GuestIdentity
         MachineId = RandomNumberGenerator.GetHexString(32, lowercase: true),
         Workspace = job.Folder,
         Network = job.Network.Kind != NetworkKind.None,
+        ErrandCommand = job.ErrandCommand,
     };
 }

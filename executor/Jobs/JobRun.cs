@@ -72,7 +72,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         {
             await using var guest = await ConnectAsync(machine, egress);
             await EnterAsync(JobPhase.Running);
-            var outcome = await work.RunAsync(guest);
+            var outcome = await work.RunAsync(guest, lease);
 
             await EnterAsync(JobPhase.Collecting);
             outcome = await work.CollectAsync(guest, outcome, lease);

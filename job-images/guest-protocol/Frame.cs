@@ -121,4 +121,7 @@ public enum ChannelKind : byte
 
     /// <summary>Host → guest: sync, unmount, power off.</summary>
     PowerOff = 9,
+
+    /// <summary>Guest → host: a program of the job asks the host to do something for it (<see cref="ErrandRequest"/>).</summary>
+    Errand = 10,
 }

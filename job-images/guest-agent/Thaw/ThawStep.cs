@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Errands;
 using RunnerVm.GuestAgent.Native;
 using RunnerVm.GuestAgent.Network;
 using RunnerVm.GuestAgent.Processes;
@@ -36,6 +37,7 @@ internal static class ThawStep
             var workplace = Prepare(request, disks);
             network.GetAwaiter().GetResult();
             if (request.Network) EgressRedirect.WriteResolverFile();
+            if (request.ErrandCommand is { } command) ErrandListener.Start(command, connection);
             return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, workplace);
         }
         catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)
