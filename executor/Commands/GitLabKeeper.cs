@@ -98,7 +98,6 @@ internal sealed class GitLabKeeper(KeeperOrder order)
         Image = order.Image,
         Machine = new() { Cpus = order.Cpus, MemoryMib = order.MemoryMib, DiskBytes = order.DiskBytes, Engine = order.Engine },
         Network = access.AddTo(order.NoNetwork ? new(NetworkKind.None) : new(NetworkKind.Filtered, order.Allow)),
-        Folder = GuestPaths.Builds,
         RunFolder = CustomJob.RunFolder(payload),
         ErrandCommand = "gitlab-runner",
         Timeout = payload.RunnerInfo.Timeout + Margin,

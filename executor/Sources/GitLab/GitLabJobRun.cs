@@ -53,7 +53,6 @@ internal sealed class GitLabJobRun(GitLabAssignment assignment)
         Image = assignment.Machine.Image,
         Machine = assignment.Machine.Request,
         Network = access.AddTo(assignment.Machine.Network),
-        Folder = GuestPaths.Builds,
         Timeout = assignment.Payload.RunnerInfo.Timeout,
         Steps = [],
     };

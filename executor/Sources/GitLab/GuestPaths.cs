@@ -1,3 +1,4 @@
+using RunnerVm.Jobs;
 using RunnerVm.Sources.GitLab.Payload;
 
 namespace RunnerVm.Sources.GitLab;
@@ -6,8 +7,8 @@ namespace RunnerVm.Sources.GitLab;
 /// <param name="Project">CI_PROJECT_DIR.</param>
 internal sealed record GuestPaths(string Project)
 {
-    /// <summary>CI_BUILDS_DIR, on the scratch disk.</summary>
-    public const string Builds = "/builds";
+    /// <summary>CI_BUILDS_DIR: what lies on the scratch disk without a layer between.</summary>
+    public const string Builds = StepPlan.Workspace;
 
     /// <summary>Where gitlab-runner believes its caches to be; the host keeps them.</summary>
     public const string Cache = "/cache";

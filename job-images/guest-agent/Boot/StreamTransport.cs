@@ -27,12 +27,14 @@ internal static class StreamTransport
     /// <summary>Waits for its device, whose driver is loaded, and for the host at its other end.</summary>
     public static DescriptorStream Open() => VsockPort is { } port ? ConnectToHost(port) : OpenPort();
 
-    private static DescriptorStream ConnectToHost(uint port)
+    private static DescriptorStream ConnectToHost(uint port) => new(Connect(port), () => Connect(port));
+
+    private static SafeFileHandle Connect(uint port)
     {
         var errno = 0;
         for (var waited = 0; waited < PatienceMilliseconds; waited += PollMilliseconds)
         {
-            if (VsockSocket.TryConnectToHost(port, out errno) is { } socket) return new(socket);
+            if (VsockSocket.TryConnectToHost(port, out errno) is { } socket) return socket;
             // No device yet, or a host that does not listen yet: both may come.
             KernelFile.Pause(PollMilliseconds);
         }
