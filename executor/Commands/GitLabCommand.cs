@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using RunnerVm.Leases;
 using RunnerVm.Sources.GitLab.Custom;
 using RunnerVm.Store;
 
@@ -12,6 +13,8 @@ namespace RunnerVm.Commands;
 internal static class GitLabCommand
 {
     private static readonly Argument<string> Script = new("script") { Description = "Path of the script; gitlab-runner adds it." };
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(20);
+
     private static readonly Argument<string> Stage = new("stage") { Description = "Name of the script's stage; gitlab-runner adds it." };
 
     public static Command Create()
@@ -57,7 +60,10 @@ internal static class GitLabCommand
     {
         try
         {
-            await new KeeperClient(CustomJob.Socket(DataDirectory.FromEnvironment(), environment.ReadResponse())).EndAsync();
+            var data = DataDirectory.FromEnvironment();
+            var payload = environment.ReadResponse();
+            await new KeeperClient(CustomJob.Socket(data, payload)).EndAsync();
+            await LeaveNothingAsync(data, Path.Join(data.Runs, CustomJob.RunFolder(payload)));
         }
         catch (UserException e)
         {
@@ -66,5 +72,25 @@ internal static class GitLabCommand
         }
 
         return ExitCodes.Ok;
+    }
+
+    /// <summary>A keeper may have been killed, or may still be ending by itself because its prepare was; the next attempt needs its place.</summary>
+    private static async Task LeaveNothingAsync(DataDirectory data, string folder)
+    {
+        using var limit = new CancellationTokenSource(EndLimit);
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        var sweeper = new OrphanSweeper(new RunLedger(data, TimeProvider.System), TimeProvider.System);
+        try
+        {
+            while (Directory.Exists(folder))
+            {
+                await sweeper.SweepAsync(limit.Token);
+                await tick.WaitForNextTickAsync(limit.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await Console.Error.WriteLineAsync($"What is left in {folder} could not be removed yet; the next run of runnervm removes it.");
+        }
     }
 }

@@ -41,7 +41,7 @@ internal sealed class GitLabKeeper(KeeperOrder order)
         using var stop = new StopRequest(_time, StepSequence.Grace);
         try
         {
-            _ = WatchPrepareAsync(stop);
+            _ = Task.Run(() => WatchPrepare(stop));
             await using var watch = WatchRunner(stop);
             var outcome = await RunMachineAsync(stop);
             if (!_ready) Say(new() { Failed = outcome is JobOutcome.RunnerFailed failed ? failed.Message : "The machine was not wanted any more." });
@@ -112,9 +112,9 @@ internal sealed class GitLabKeeper(KeeperOrder order)
     }
 
     /// <summary>A prepare that dies before the machine is there takes it along; once it is there, prepare ends on purpose.</summary>
-    private async Task WatchPrepareAsync(StopRequest stop)
+    private void WatchPrepare(StopRequest stop)
     {
-        while (await Console.In.ReadLineAsync() is not null)
+        while (Console.In.ReadLine() is not null)
         {
         }
 

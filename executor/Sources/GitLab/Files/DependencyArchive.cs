@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Formats.Tar;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 using RunnerVm.Guests;
 
@@ -52,21 +53,19 @@ internal sealed class DependencyArchive(string zipPath, long mostBytes)
         var attributes = entry.ExternalAttributes >>> 16;
         var mode = (UnixFileMode)(attributes & 0b111_111_111);
         var isFolder = entry.FullName.EndsWith('/');
-        await using var content = isFolder ? null : new DeclaredLength(entry.Open(), entry.Length);
-        if (!isFolder && (attributes & TypeBits) == LinkType)
+        // What was packed on a system without modes.
+        if (mode == 0) mode = isFolder ? (UnixFileMode)0b111_101_101 : (UnixFileMode)0b110_100_100;
+        if (isFolder)
         {
-            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.SymbolicLink, name) { LinkName = await TargetAsync(content!, entry, cancellationToken) }, cancellationToken);
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.Directory, name) { Mode = mode, ModificationTime = entry.LastWriteTime }, cancellationToken);
             return;
         }
 
-        // What was packed on a system without modes.
-        if (mode == 0) mode = isFolder ? (UnixFileMode)0b111_101_101 : (UnixFileMode)0b110_100_100;
-        await writer.WriteEntryAsync(new PaxTarEntry(isFolder ? TarEntryType.Directory : TarEntryType.RegularFile, name)
-        {
-            Mode = mode,
-            ModificationTime = entry.LastWriteTime,
-            DataStream = content,
-        }, cancellationToken);
+        await using var content = new DeclaredContent(entry.Open(), entry.Length, entry.Crc32);
+        if ((attributes & TypeBits) == LinkType)
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.SymbolicLink, name) { LinkName = await TargetAsync(content, entry, cancellationToken) }, cancellationToken);
+        else
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, name) { Mode = mode, ModificationTime = entry.LastWriteTime, DataStream = content }, cancellationToken);
     }
 
     private static async Task<string> TargetAsync(Stream content, ZipArchiveEntry entry, CancellationToken cancellationToken)
@@ -144,9 +143,13 @@ internal sealed class DependencyArchive(string zipPath, long mostBytes)
         }
     }
 
-    /// <summary>An entry's content, which has to be as long as its directory says: the header of the tar entry says so too.</summary>
-    private sealed class DeclaredLength(Stream inner, long length) : ReadOnlyStream
+    /// <summary>
+    /// An entry's content, which has to be what its directory says: the header of the tar entry gives the length too, and the
+    /// library compares neither length nor checksum.
+    /// </summary>
+    private sealed class DeclaredContent(Stream inner, long length, uint checksum) : ReadOnlyStream
     {
+        private readonly Crc32 _crc = new();
         private long _position;
 
         public override bool CanSeek => true;
@@ -163,8 +166,10 @@ internal sealed class DependencyArchive(string zipPath, long mostBytes)
         {
             var read = await inner.ReadAsync(buffer, cancellationToken);
             _position += read;
-            if (_position > length || (read == 0 && !buffer.IsEmpty && _position < length))
-                throw new BadArchiveException("a file in it is not as long as it says");
+            _crc.Append(buffer.Span[..read]);
+            var ended = read == 0 && !buffer.IsEmpty;
+            if (_position > length || (ended && _position < length) || (_position == length && _crc.GetCurrentHashAsUInt32() != checksum))
+                throw new BadArchiveException("a file in it is not what its directory says: its length or its checksum differ");
             return read;
         }
 

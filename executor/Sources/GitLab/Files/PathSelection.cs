@@ -80,6 +80,6 @@ internal sealed record PathSelection(IReadOnlyList<string> Include, IReadOnlyLis
             if (open.Count + done.Count > most) return [pattern];
         }
 
-        return done;
+        return [.. done.Distinct()];
     }
 }
