@@ -13,6 +13,7 @@ internal static class CommandTree
             AgentCommand.Create(),
             ImageCommand.Create(),
             SnapshotCommand.Create(),
+            GitLabCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };
