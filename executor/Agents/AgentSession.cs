@@ -2,6 +2,7 @@ using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
 using RunnerVm.Machines;
+using RunnerVm.Snapshots;
 using RunnerVm.Sources;
 using RunnerVm.Sources.GitLab;
 using RunnerVm.Store;
@@ -20,17 +21,18 @@ internal sealed class AgentSession : IDisposable
     private readonly ILogger _log;
     private readonly TimeProvider _time;
 
-    private AgentSession(AgentOptions options, DataDirectory data, RunLedger ledger, JobHost host, AgentLock held, JobJournal journal, ILogger log)
+    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab)
     {
-        (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, log, host.Time);
-        var gitLab = new GitLabHost { Jobs = host, Journal = new(journal), Traces = data.Traces, SystemId = SystemId.Of(data), Log = log };
+        (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, gitLab.Log, gitLab.Time);
         _forges = [.. options.GitLab.Select(runner => new GitLabForge(runner, gitLab))];
     }
 
     public IReadOnlyList<IForge> Forges => _forges;
 
+    /// <param name="snapshotCommand">The command line of this program that makes the snapshot a job on an engine starts from.</param>
     /// <exception cref="UserException">The engine is not here, the data directory is somebody else's, or a CA file cannot be used.</exception>
-    public static async Task<AgentSession> OpenAsync(AgentOptions options, ILogger log, CancellationToken cancellationToken)
+    public static async Task<AgentSession> OpenAsync(
+        AgentOptions options, ILogger log, Func<Job, string, IReadOnlyList<string>> snapshotCommand, CancellationToken cancellationToken)
     {
         var time = TimeProvider.System;
         var layout = InstallLayout.FromEnvironment();
@@ -40,23 +42,39 @@ internal sealed class AgentSession : IDisposable
         foreach (var notice in chosen.Notices) log.Warning("{Notice}", notice);
 
         var held = AgentLock.Take(data);
+        JobJournal? journal = null;
         try
         {
             await ImageStore.SweepAsync(data, cancellationToken);
             var ledger = new RunLedger(data, time);
-            var host = new JobHost
+            var snapshots = new SnapshotStore(data, time);
+            await snapshots.SweepAsync(cancellationToken);
+            var gitLab = new GitLabHost
+            {
+                Lend = Lend,
+                Time = time,
+                MachineUsed = (host, machine) => host.Snapshots?.MakeInBackground(snapshotCommand(KindOf(machine), chosen.Engine.Name)),
+                Journal = new(journal = JobJournal.Open(Path.Join(data.Root, "agent.db"))),
+                Traces = data.Traces,
+                SystemId = SystemId.Of(data),
+                Log = log,
+            };
+            return new(options, ledger, held, journal, gitLab);
+
+            JobHost Lend() => new()
             {
                 Data = data,
                 Ledger = ledger,
                 PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
+                Snapshots = chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: true) : null,
                 Time = time,
             };
-            return new(options, data, ledger, host, held, JobJournal.Open(Path.Join(data.Root, "agent.db")), log);
         }
         catch
         {
+            journal?.Dispose();
             held.Dispose();
             throw;
         }
@@ -77,4 +95,8 @@ internal sealed class AgentSession : IDisposable
         _journal.Dispose();
         _lock.Dispose();
     }
+
+    /// <summary>A job that only says what machine it had.</summary>
+    private static Job KindOf(MachineClass machine) =>
+        new() { Id = "snapshot", Name = "snapshot", Image = machine.Image, Machine = machine.Request, Network = machine.Network, Steps = [] };
 }

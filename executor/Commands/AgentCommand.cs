@@ -32,7 +32,7 @@ internal static class AgentCommand
                 outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u4} {Message:lj}{NewLine}{Exception}",
                 formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose)
             .CreateLogger();
-        using var session = await AgentSession.OpenAsync(options, log, cancellationToken);
+        using var session = await AgentSession.OpenAsync(options, log, SnapshotCreateCommand.Arguments, cancellationToken);
         if (parsed.GetValue(Check)) return await CheckAsync(session, cancellationToken);
 
         using var stop = new AgentStop();

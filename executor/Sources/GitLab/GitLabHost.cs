@@ -6,7 +6,13 @@ namespace RunnerVm.Sources.GitLab;
 /// <summary>What an agent lends to all its GitLab runners.</summary>
 internal sealed record GitLabHost
 {
-    public required JobHost Jobs { get; init; }
+    /// <summary>Lends the host to one job; each gets its own, because looking for a snapshot is remembered in it.</summary>
+    public required Func<JobHost> Lend { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Told after each job whose machine started, so that the next of the kind may find a snapshot.</summary>
+    public Action<JobHost, MachineClass> MachineUsed { get; init; } = static (_, _) => { };
 
     public required GitLabJournal Journal { get; init; }
 
@@ -20,6 +26,4 @@ internal sealed record GitLabHost
 
     /// <summary>How a job is run.</summary>
     public Func<GitLabAssignment, Task<GitLabOutcome>> Run { get; init; } = static assignment => new GitLabJobRun(assignment).RunAsync();
-
-    public TimeProvider Time => Jobs.Time;
 }

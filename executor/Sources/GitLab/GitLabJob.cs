@@ -76,6 +76,7 @@ internal sealed class GitLabJob(
         using var ended = new CancellationTokenSource();
         var keeping = commit.KeepAsync(begun.Token);
         var sending = Task.CompletedTask;
+        var lent = host.Lend();
         try
         {
             return problem ?? await host.Run(new()
@@ -85,7 +86,7 @@ internal sealed class GitLabJob(
                 Trace = trace,
                 Stop = _stop,
                 Server = server,
-                Host = host.Jobs,
+                Host = lent,
                 Machine = machine,
                 Runner = new(runner.Name, runner.ShortToken, host.SystemId, runner.Server.Url),
                 MachineReadyAsync = BeginAsync,
@@ -97,6 +98,7 @@ internal sealed class GitLabJob(
             await ended.CancelAsync();
             await keeping;
             await sending;
+            if (commit.IsCommitted) host.MachineUsed(lent, machine);
         }
 
         async Task<bool> BeginAsync()

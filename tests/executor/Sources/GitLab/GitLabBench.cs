@@ -59,7 +59,7 @@ internal sealed class GitLabBench : IAsyncDisposable
 
     public GitLabHost Host => new()
     {
-        Jobs = new()
+        Lend = () => new()
         {
             Data = Data,
             Ledger = new RunLedger(Data, TimeProvider.System),
@@ -68,6 +68,7 @@ internal sealed class GitLabBench : IAsyncDisposable
             Engine = null!,
             Time = TimeProvider.System,
         },
+        Time = TimeProvider.System,
         Journal = Journal,
         Traces = Data.Traces,
         SystemId = SystemId.Of(Data),
