@@ -90,7 +90,8 @@ internal sealed class KeeperWork(Job job, Errands errands, StopRequest stop, Tim
             }
 
             if (await link.ReceiveAsync(CancellationToken.None) is not (KeeperLink.Script, var script)) return;
-            var reply = await RunScriptAsync(link, guest, script);
+            var started = time.GetTimestamp();
+            var reply = (await RunScriptAsync(link, guest, script)) with { GuestMilliseconds = time.GetElapsedTime(started).TotalMilliseconds };
             lock (_waiting) _waiting.Remove(link);
             await link.SendAsync(KeeperLink.Reply, reply, KeeperJson.Default.KeeperReply, CancellationToken.None);
             link.Dispose();
