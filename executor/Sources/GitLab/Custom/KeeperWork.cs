@@ -27,7 +27,6 @@ internal sealed class KeeperWork(Job job, Errands errands, StopRequest stop, Tim
     public async Task<JobOutcome> RunAsync(GuestSession guest, Lease lease)
     {
         errands.Attach(guest, lease.Directory);
-        await guest.SendAsync(GuestPaths.Memory, [], stop.Asked);
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(CustomJob.Socket(lease.Directory)));
         listener.Listen(Backlog);
