@@ -79,7 +79,7 @@ internal sealed class DirectJob : IDisposable
             Machine = new("debian-12", new(), NetworkRequest.OpenInternet),
             Runner = new("tests", "abcdefghi", "s_0123456789ab", new($"http://127.0.0.1:{_server.Port}/")),
             MachineReadyAsync = Ready,
-        }).RunAsync();
+        }).RunAsync().WaitAsync(TimeSpan.FromMinutes(4));
         trace.Close();
         return outcome;
     }

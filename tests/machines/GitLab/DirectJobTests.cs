@@ -16,14 +16,14 @@ public sealed class DirectJobTests : IDisposable
         if (Directory.Exists(caches)) Directory.Delete(caches, recursive: true);
     }
 
-    [Fact(Timeout = 240_000)]
+    [Fact]
     public async Task A_job_clones_runs_caches_and_uploads_and_a_dependent_one_gets_it_all()
     {
         var sha = _server.AddRepository("group/project", ("README.md", "hello from git\n"), ("dir/file", "x"));
         var first = DirectJob.Payload(_server, sha,
             "cat README.md", "git status --porcelain", "test \"$(cat $SECRET_FILE)\" = 'file content'", "echo $LONG | wc -c", "printenv LONG || echo not exported",
             "echo password is $PASSWORD", "mkdir -p out vendor && echo result >out/result && ln -s result out/link && chmod 755 out/result && echo cached >vendor/lib",
-            "echo '<testsuite/>' >junit.xml", "echo PASSED_ON=yes >>$GITLAB_ENV", "git remote get-url origin", "false | cat || echo pipefail");
+            "echo '<testsuite/>' >junit.xml", "echo PASSED_ON=yes >>$GITLAB_ENV", "git config remote.origin.url", "false | cat || echo pipefail");
         first = first with
         {
             Variables =
@@ -76,7 +76,35 @@ public sealed class DirectJobTests : IDisposable
         Leftovers.AssertNone();
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact]
+    public async Task The_example_pipeline_goes_through_and_finds_its_cache_the_second_time()
+    {
+        var folder = Path.Combine(Runner.Root, "examples", "gitlab");
+        var pipeline = new ExamplePipeline(Path.Combine(folder, ".gitlab-ci.yml"));
+        var sha = _server.AddRepository("group/project", (".gitlab-ci.yml", await File.ReadAllTextAsync(Path.Combine(folder, ".gitlab-ci.yml"), TestContext.Current.CancellationToken)));
+        var build = pipeline.Fill("build", DirectJob.Payload(_server, sha));
+        var (first, second) = (await RunAsync(build), await RunAsync(build with { Id = build.Id + 1 }));
+        Assert.DoesNotContain("\nfrom the cache", first);
+        Assert.Contains("\nfrom the cache", second);
+        var test = pipeline.Fill("test", DirectJob.Payload(_server, sha)) with
+        {
+            Dependencies = [new() { Id = build.Id, Name = "build", Token = DirectJob.Token, ArtifactsFile = new() { Filename = "artifacts.zip", Size = 1 } }],
+        };
+        var log = await RunAsync(test);
+        Assert.Contains($"\nbuilt from {sha[..8]}\n", log);
+        Assert.Contains("\nthe job ended with success\n", log);
+        Assert.Contains(_server.Uploads.Keys, k => k == (test.Id, "junit", "junit.xml.gz"));
+    }
+
+    private async Task<string> RunAsync(RunnerVm.Sources.GitLab.Payload.JobResponse payload)
+    {
+        using var job = new DirectJob(_server);
+        var outcome = await job.RunAsync(payload);
+        Assert.True(outcome is GitLabOutcome.Succeeded, $"{outcome}\n{job.Log}");
+        return job.Log;
+    }
+
+    [Fact]
     public async Task Cancelling_stops_the_script_and_still_runs_after_script_and_uploads()
     {
         var sha = _server.AddRepository("group/project", ("README.md", "x"));
@@ -98,7 +126,7 @@ public sealed class DirectJobTests : IDisposable
         Leftovers.AssertNone();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact]
     public async Task What_cannot_be_done_here_is_refused_before_any_machine_starts()
     {
         using var job = new DirectJob(_server);

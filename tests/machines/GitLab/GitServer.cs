@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 
 namespace RunnerVm.Tests.Machines.GitLab;
 
@@ -11,7 +13,7 @@ namespace RunnerVm.Tests.Machines.GitLab;
 /// </summary>
 internal sealed class GitServer : IDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly WebApplication _web;
     private readonly TestFolder _repositories = new();
     private readonly List<string> _requests = [];
     private readonly string _token;
@@ -19,10 +21,16 @@ internal sealed class GitServer : IDisposable
     public GitServer(string token)
     {
         _token = token;
-        Port = FreePort();
-        _listener.Prefixes.Add($"http://127.0.0.1:{Port}/");
-        _listener.Start();
-        _ = ServeAsync();
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(static kestrel =>
+        {
+            kestrel.Listen(IPAddress.Loopback, 0);
+            kestrel.Limits.MaxRequestBodySize = null;
+        });
+        _web = builder.Build();
+        _web.Run(AnswerAsync);
+        _web.StartAsync().GetAwaiter().GetResult();
+        Port = new Uri(_web.Urls.Single()).Port;
     }
 
     public int Port { get; }
@@ -60,56 +68,28 @@ internal sealed class GitServer : IDisposable
 
     public void Dispose()
     {
-        _listener.Close();
+        _web.StopAsync().GetAwaiter().GetResult();
+        ((IDisposable)_web).Dispose();
         _repositories.Dispose();
     }
 
-    private async Task ServeAsync()
+    private async Task AnswerAsync(HttpContext context)
     {
-        while (_listener.IsListening)
+        var path = context.Request.Path.Value!;
+        lock (_requests) _requests.Add($"{context.Request.Method} {path}");
+        if (path.StartsWith("/api/v4/jobs/", StringComparison.Ordinal)) await ArtifactsAsync(context, long.Parse(path.Split('/')[4]));
+        else if (IsAuthorized(context.Request)) await BackendAsync(context, path);
+        else
         {
-            HttpListenerContext context;
-            try
-            {
-                context = await _listener.GetContextAsync();
-            }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
-            {
-                return;
-            }
-
-            _ = Task.Run(() => AnswerAsync(context));
+            context.Response.StatusCode = 401;
+            context.Response.Headers.WWWAuthenticate = "Basic realm=\"GitLab\"";
         }
     }
 
-    private async Task AnswerAsync(HttpListenerContext context)
-    {
-        var path = context.Request.Url!.AbsolutePath;
-        lock (_requests) _requests.Add($"{context.Request.HttpMethod} {path}");
-        try
-        {
-            if (path.StartsWith("/api/v4/jobs/", StringComparison.Ordinal)) await ArtifactsAsync(context, long.Parse(path.Split('/')[4]));
-            else if (IsAuthorized(context.Request)) await BackendAsync(context, path);
-            else
-            {
-                context.Response.StatusCode = 401;
-                context.Response.AddHeader("WWW-Authenticate", "Basic realm=\"GitLab\"");
-            }
-        }
-        catch (Exception e) when (e is not HttpListenerException)
-        {
-            context.Response.StatusCode = 500;
-        }
-        finally
-        {
-            context.Response.Close();
-        }
-    }
+    private bool IsAuthorized(HttpRequest request) =>
+        request.Headers.Authorization == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"gitlab-ci-token:{_token}"))}";
 
-    private bool IsAuthorized(HttpListenerRequest request) =>
-        request.Headers["Authorization"] == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"gitlab-ci-token:{_token}"))}";
-
-    private async Task ArtifactsAsync(HttpListenerContext context, long job)
+    private async Task ArtifactsAsync(HttpContext context, long job)
     {
         if (context.Request.Headers["JOB-TOKEN"] != _token)
         {
@@ -117,18 +97,18 @@ internal sealed class GitServer : IDisposable
             return;
         }
 
-        if (context.Request.HttpMethod == "GET")
+        if (context.Request.Method == "GET")
         {
             var content = Uploads.Single(u => u.Key.Job == job && u.Key.Type == "archive").Value.Content;
-            await context.Response.OutputStream.WriteAsync(content);
+            await context.Response.Body.WriteAsync(content);
             return;
         }
 
         var body = new MemoryStream();
-        await context.Request.InputStream.CopyToAsync(body);
-        var query = context.Request.QueryString;
+        await context.Request.Body.CopyToAsync(body);
+        var query = context.Request.Query;
         var (name, file) = Part(body.ToArray());
-        Uploads[(job, query["artifact_type"] ?? "archive", name)] = (query["artifact_format"] ?? "zip", file);
+        Uploads[(job, query["artifact_type"].FirstOrDefault() ?? "archive", name)] = (query["artifact_format"].FirstOrDefault() ?? "zip", file);
         context.Response.StatusCode = 201;
     }
 
@@ -144,7 +124,7 @@ internal sealed class GitServer : IDisposable
     }
 
     /// <summary>CGI (RFC 3875) as far as git's backend needs it.</summary>
-    private async Task BackendAsync(HttpListenerContext context, string path)
+    private async Task BackendAsync(HttpContext context, string path)
     {
         var request = context.Request;
         using var backend = Process.Start(new ProcessStartInfo("git", ["http-backend"])
@@ -159,15 +139,15 @@ internal sealed class GitServer : IDisposable
                 ["GIT_CONFIG_KEY_0"] = "safe.directory",
                 ["GIT_CONFIG_VALUE_0"] = "*",
                 ["PATH_INFO"] = path,
-                ["QUERY_STRING"] = request.Url!.Query.TrimStart('?'),
-                ["REQUEST_METHOD"] = request.HttpMethod,
+                ["QUERY_STRING"] = (request.QueryString.Value ?? "").TrimStart('?'),
+                ["REQUEST_METHOD"] = request.Method,
                 ["CONTENT_TYPE"] = request.ContentType ?? "",
-                ["HTTP_CONTENT_ENCODING"] = request.Headers["Content-Encoding"] ?? "",
-                ["GIT_PROTOCOL"] = request.Headers["Git-Protocol"] ?? "",
+                ["HTTP_CONTENT_ENCODING"] = request.Headers.ContentEncoding.ToString(),
+                ["GIT_PROTOCOL"] = request.Headers["Git-Protocol"].ToString(),
                 ["REMOTE_USER"] = "job",
             },
         })!;
-        await request.InputStream.CopyToAsync(backend.StandardInput.BaseStream);
+        await request.Body.CopyToAsync(backend.StandardInput.BaseStream);
         backend.StandardInput.Close();
         var answer = new MemoryStream();
         await backend.StandardOutput.BaseStream.CopyToAsync(answer);
@@ -178,10 +158,10 @@ internal sealed class GitServer : IDisposable
             var (name, value) = (line[..line.IndexOf(':')], line[(line.IndexOf(':') + 1)..].Trim());
             if (name == "Status") context.Response.StatusCode = int.Parse(value.Split(' ')[0]);
             else if (name == "Content-Type") context.Response.ContentType = value;
-            else context.Response.AddHeader(name, value);
+            else context.Response.Headers[name] = value;
         }
 
-        await context.Response.OutputStream.WriteAsync(bytes.AsMemory(head + 4));
+        await context.Response.Body.WriteAsync(bytes.AsMemory(head + 4));
     }
 
     private static string Git(string folder, params string[] arguments)
@@ -190,12 +170,5 @@ internal sealed class GitServer : IDisposable
         var output = git.StandardOutput.ReadToEnd();
         git.WaitForExit();
         return git.ExitCode == 0 ? output.Trim() : throw new InvalidOperationException($"git {string.Join(' ', arguments)} failed");
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

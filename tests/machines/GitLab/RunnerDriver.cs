@@ -10,9 +10,12 @@ internal sealed class RunnerDriver : IDisposable
     public const int BuildFailure = 37;
     public const int SystemFailure = 38;
 
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
     private readonly TestFolder _folder = new();
     private readonly string[] _prepareArguments;
 
+    /// <param name="prepareArguments">Behind <c>gitlab prepare</c>.</param>
     public RunnerDriver(object response, params string[] prepareArguments)
     {
         _prepareArguments = prepareArguments;
@@ -59,10 +62,9 @@ internal sealed class RunnerDriver : IDisposable
         using var process = Launch(arguments);
         process.StandardInput.Close();
         var error = process.StandardError.ReadToEndAsync();
-        var output = await process.StandardOutput.ReadToEndAsync();
-        Log += output + await error;
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        await process.WaitForExitAsync(limit.Token);
+        var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(Patience);
+        Log += output + await error.WaitAsync(Patience);
+        await process.WaitForExitAsync().WaitAsync(Patience);
         Times.Add((string.Join(' ', arguments), Stopwatch.GetElapsedTime(started).TotalMilliseconds));
         return (process.ExitCode, output);
     }

@@ -57,7 +57,8 @@ internal sealed record KeeperCall(string Stage, int ScriptBytes);
 /// <param name="ExitCode">Of the script.</param>
 /// <param name="Diagnosis">What the machine knows of a failure.</param>
 /// <param name="Lost">The machine is gone, or cannot be used: nobody's script is to blame.</param>
-internal sealed record KeeperReply(int ExitCode, string? Diagnosis, bool Lost = false);
+/// <param name="GuestMilliseconds">How long the machine took; the rest of a call's time is ours.</param>
+internal sealed record KeeperReply(int ExitCode, string? Diagnosis, bool Lost = false, double GuestMilliseconds = 0);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(KeeperOrder))]

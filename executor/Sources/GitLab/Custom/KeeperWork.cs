@@ -27,7 +27,6 @@ internal sealed class KeeperWork(Job job, Errands errands, StopRequest stop, Tim
     public async Task<JobOutcome> RunAsync(GuestSession guest, Lease lease)
     {
         errands.Attach(guest, lease.Directory);
-        await guest.SendAsync(GuestPaths.Memory, [], stop.Asked);
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(CustomJob.Socket(lease.Directory)));
         listener.Listen(Backlog);
@@ -90,7 +89,8 @@ internal sealed class KeeperWork(Job job, Errands errands, StopRequest stop, Tim
             }
 
             if (await link.ReceiveAsync(CancellationToken.None) is not (KeeperLink.Script, var script)) return;
-            var reply = await RunScriptAsync(link, guest, script);
+            var started = time.GetTimestamp();
+            var reply = (await RunScriptAsync(link, guest, script)) with { GuestMilliseconds = time.GetElapsedTime(started).TotalMilliseconds };
             lock (_waiting) _waiting.Remove(link);
             await link.SendAsync(KeeperLink.Reply, reply, KeeperJson.Default.KeeperReply, CancellationToken.None);
             link.Dispose();

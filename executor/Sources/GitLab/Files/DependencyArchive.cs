@@ -13,6 +13,7 @@ namespace RunnerVm.Sources.GitLab.Files;
 /// </summary>
 internal sealed class DependencyArchive(string zipPath, long mostBytes)
 {
+    private const int EndMarkSize = 1024;
     private const uint DirectoryEntry = 0x02014b50;
     private const int DirectoryEntrySize = 46;
     private const int LinkType = 0xA000;
@@ -31,6 +32,8 @@ internal sealed class DependencyArchive(string zipPath, long mostBytes)
             CountEntries(file);
             file.Position = 0;
             using var zip = new ZipArchive(file, ZipArchiveMode.Read);
+            // The writer leaves out the end mark of an archive without entries.
+            if (zip.Entries.Count == 0) await tar.WriteAsync(new byte[EndMarkSize], cancellationToken);
             await using var writer = new TarWriter(tar, TarEntryFormat.Pax, leaveOpen: true);
             long bytes = 0;
             foreach (var entry in zip.Entries)

@@ -85,6 +85,15 @@ public sealed class ArchiveTests : IDisposable
         Assert.Equal(("d/l", "x"), (reader.GetNextEntry() is { } l ? (l.Name, l.LinkName) : default));
     }
 
+    [Fact]
+    public async Task An_archive_of_nothing_is_one()
+    {
+        var path = Path.Join(_root, "empty.zip");
+        ZipFile.Open(path, ZipArchiveMode.Create).Dispose();
+        using var reader = new TarReader(await TarOf(path));
+        Assert.Null(reader.GetNextEntry());
+    }
+
     [Theory]
     [InlineData("../up")]
     [InlineData("/abs")]
