@@ -52,7 +52,7 @@ internal sealed class GitLabJob(
         {
             host.Log.Warning("{Job} goes back to the queue: {Why}", Name, GitLabEnding.Describe(outcome, _stop.Reason));
         }
-        else if (!upload.Disowned && (commit.IsCommitted || await commit.CommitAsync(ending.Token)))
+        else if (!upload.Disowned && !commit.IsLost && (commit.IsCommitted || await commit.CommitAsync(ending.Token)))
         {
             var final = GitLabEnding.Of(outcome, _stop.Reason, payload.Features.FailureReasons);
             await GitLabEnding.WriteAsync(trace, outcome, _stop.Reason);
@@ -65,7 +65,7 @@ internal sealed class GitLabJob(
             }
         }
 
-        LogEnd(outcome, trace, upload);
+        LogEnd(outcome, trace, wanted: !upload.Disowned && !commit.IsLost);
         entry.Remove();
         File.Delete(file.Path);
     }
@@ -114,8 +114,8 @@ internal sealed class GitLabJob(
 
     /// <summary>Nothing of the job has run, and GitLab gives it to somebody else once we no longer keep it.</summary>
     private static bool IsToBeReturned(GitLabOutcome outcome, GitLabStopReason stop, TwoPhaseCommit commit) =>
-        commit is { IsCommitted: false, CanReturn: true }
-        && (outcome is GitLabOutcome.NotStarted || (outcome is GitLabOutcome.Cancelled && stop == GitLabStopReason.Interrupted));
+        commit is { IsCommitted: false, CanReturn: true, IsLost: false }
+        && (outcome is GitLabOutcome.NotStarted || (outcome is GitLabOutcome.Cancelled && stop != GitLabStopReason.Canceled));
 
     private async Task<string?> ReportAsync(FinalState final, TraceFile file, TraceUpload upload, CancellationToken cancellationToken)
     {
@@ -129,13 +129,13 @@ internal sealed class GitLabJob(
         }
     }
 
-    private void LogEnd(GitLabOutcome outcome, JobTrace trace, TraceUpload upload)
+    private void LogEnd(GitLabOutcome outcome, JobTrace trace, bool wanted)
     {
         var elapsed = host.Time.GetElapsedTime(_taken).TotalSeconds;
         var first = trace.FirstOutput is { } at ? host.Time.GetElapsedTime(_taken, at).TotalSeconds : (double?)null;
         host.Log.Information(
             "{Job} ended after {Seconds:0.00} s, first line after {First:0.00} s: {Outcome}", Name, elapsed, first,
-            upload.Disowned ? "GitLab wanted nothing more of it" : GitLabEnding.Describe(outcome, _stop.Reason));
+            wanted ? GitLabEnding.Describe(outcome, _stop.Reason) : "GitLab wanted nothing more of it");
     }
 
     private static TraceOptions TraceOptionsFor(JobResponse payload, GitLabRunnerOptions runner) => new()

@@ -20,15 +20,18 @@ internal sealed class TwoPhaseCommit(JobConnection server, TraceUpload upload, T
     /// <summary>GitLab knows that the job runs, and takes its log.</summary>
     public bool IsCommitted { get; private set; }
 
+    /// <summary>GitLab has given the job to somebody else, or has it no more: nothing of it is ours to report.</summary>
+    public bool IsLost { get; private set; }
+
     /// <summary>Keeps the job until <paramref name="ended"/>.</summary>
     public async Task KeepAsync(CancellationToken ended)
     {
         try
         {
-            while (CanReturn && !upload.Disowned)
+            while (CanReturn && !IsLost)
             {
                 var reply = await server.UpdateAsync("pending", ended);
-                if (upload.Hear(reply)) return;
+                if (IsTaken(reply)) return;
                 // An older server: for it the job runs since it was handed over.
                 if (reply.Status is HttpStatusCode.BadRequest) CanReturn = false;
                 await Task.Delay(KeepAlive, time, ended);
@@ -47,8 +50,12 @@ internal sealed class TwoPhaseCommit(JobConnection server, TraceUpload upload, T
         for (var attempt = 0; attempt < CommitTries; attempt++)
         {
             var reply = await server.UpdateAsync("running", cancellationToken);
-            if (upload.Hear(reply)) return false;
-            if (reply.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict) return false;
+            if (IsTaken(reply) || reply.Status is HttpStatusCode.Conflict)
+            {
+                IsLost = true;
+                return false;
+            }
+
             if (reply.Status is HttpStatusCode.OK or HttpStatusCode.Accepted or HttpStatusCode.BadRequest)
             {
                 IsCommitted = true;
@@ -59,5 +66,11 @@ internal sealed class TwoPhaseCommit(JobConnection server, TraceUpload upload, T
         }
 
         return false;
+    }
+
+    private bool IsTaken(JobReply reply)
+    {
+        if (upload.Hear(reply) || reply.Status is HttpStatusCode.NotFound) IsLost = true;
+        return IsLost;
     }
 }

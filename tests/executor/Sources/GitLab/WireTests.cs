@@ -181,17 +181,51 @@ public sealed class WireTests
     [InlineData("PATCH", "/trace", 416)]
     [InlineData("PATCH", "/trace", 404)]
     [InlineData("PUT", "/jobs/", 502)]
-    [InlineData("PUT", "/jobs/", 409)]
     [InlineData("POST", "/jobs/request", 500)]
     public async Task An_answer_that_is_not_well_is_got_over(string method, string path, int status)
     {
         await using var bench = await GitLabBench.StartAsync();
         var job = bench.Server.Queue("bumpy", ["true"]);
-        // 409 on the first keep-alive says nothing; on the end it is tried again. 416 without a Range means from the start.
+        // 416 without a Range means from the start.
         bench.Server.AnswerNext(method, path, status, count: 1);
         await bench.RunNextAsync();
         Assert.Equal("success", job.State);
         Assert.Matches(@"(?m)^\S+Z 01O hello$", job.TraceText);
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task A_job_that_somebody_else_has_begun_is_not_ours_to_fail()
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        var job = bench.Server.Queue("twice", ["true"]);
+        var began = true;
+        bench.Run = async assignment =>
+        {
+            await bench.Server.WaitAsync(() => job.KeepAlives > 0, Patience, "a keep-alive");
+            bench.Server.AnswerNext("PUT", $"/jobs/{job.Id}", 409);
+            began = await assignment.MachineReadyAsync();
+            return new GitLabOutcome.Cancelled();
+        };
+        await bench.RunNextAsync();
+        Assert.False(began);
+        Assert.Equal(("waiting", 0), (job.State, job.Ended));
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task An_end_that_meets_a_conflict_is_told_again()
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        var job = bench.Server.Queue("conflict", ["true"]);
+        bench.Run = async assignment =>
+        {
+            await assignment.MachineReadyAsync();
+            bench.Server.AnswerNext("PUT", $"/jobs/{job.Id}", 409);
+            return new GitLabOutcome.Succeeded();
+        };
+        await bench.RunNextAsync();
+        Assert.Equal(("success", 1), (job.State, job.Ended));
         bench.AssertNothingIsLeft();
     }
 
