@@ -10,8 +10,10 @@ internal static class CommandTree
         var root = new RootCommand("Runs CI jobs, each in a microVM that did not exist before and is gone after.")
         {
             ExecCommand.Create(),
+            AgentCommand.Create(),
             ImageCommand.Create(),
             SnapshotCommand.Create(),
+            GitLabCommand.Create(),
             RunnerCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),

@@ -19,7 +19,6 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
     private const int MaxLinkText = 32 << 20;
 
     private readonly List<(string Path, string Target)> _links = [];
-    private readonly byte[] _block = new byte[TarHeader.BlockSize];
     private string _lastParent = "";
     private long _bytes;
     private long _diskBytes;
@@ -65,84 +64,44 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
 
     private async Task UnpackIntoAsync(string root, Stream tar, Action<long> onBytes, CancellationToken cancellationToken)
     {
-        string? longName = null;
-        string? longTarget = null;
-        while (await ReadHeaderAsync(tar, cancellationToken) is { } header)
+        var archive = new GuestArchive(tar);
+        while (await archive.NextAsync(cancellationToken) is { } entry)
         {
-            if (header.Type is 'L' or 'K')
-            {
-                var text = await ReadNameAsync(tar, (int)header.Size, cancellationToken);
-                if ((header.Type == 'L' ? longName : longTarget) is not null) throw new ProtocolException("The guest's archive has two long names for one entry.");
-                if (header.Type == 'L') longName = text;
-                else longTarget = text;
-                continue;
-            }
-
             _entries++;
-            var relative = longName ?? header.Name;
-            var target = Resolve(root, relative);
-            switch (header.Type)
+            var target = entry.Name == "." ? root : Path.Join(root, entry.Name);
+            switch (entry.Type)
             {
                 case '5':
                     CountDisk(0);
-                    MakeFolder(root, relative, target, named: true);
+                    MakeFolder(root, entry.Name, target, named: true);
                     break;
                 case '2':
                     CountDisk(0);
-                    KeepLink(target, longTarget ?? header.LinkTarget);
+                    KeepLink(target, entry.Target);
                     break;
                 default:
-                    CountDisk(header.Size);
-                    MakeFolder(root, relative, Path.GetDirectoryName(target)!, named: false);
-                    await WriteFileAsync(tar, header, relative, target, onBytes, cancellationToken);
+                    CountDisk(entry.Size);
+                    MakeFolder(root, entry.Name, Path.GetDirectoryName(target)!, named: false);
+                    await WriteFileAsync(archive.Content, entry, target, onBytes, cancellationToken);
                     break;
             }
-
-            (longName, longTarget) = (null, null);
         }
     }
 
-    /// <summary>The next header, or null at the two zero blocks (or the stream's end) that end an archive.</summary>
-    private async Task<TarHeader?> ReadHeaderAsync(Stream tar, CancellationToken cancellationToken)
+    private async Task WriteFileAsync(Stream content, GuestArchiveEntry entry, string target, Action<long> onBytes, CancellationToken cancellationToken)
     {
-        var read = await tar.ReadAtLeastAsync(_block, _block.Length, throwOnEndOfStream: false, cancellationToken);
-        if (read == 0) return null;
-        if (read < _block.Length) throw new ProtocolException("The guest's archive ends in the middle of a header.");
-        if (_block.AsSpan().ContainsAnyExcept((byte)0)) return TarHeader.Read(_block);
-
-        // What follows the end is padding; a guest that sends more of it than any tar writes is refused.
-        for (var padding = 0; await tar.ReadAsync(_block, cancellationToken) is var more and > 0; padding += more)
-            if (padding > 64 * 1024 || _block.AsSpan(0, more).ContainsAnyExcept((byte)0)) throw new ProtocolException("The guest's archive goes on after its end.");
-        return null;
-    }
-
-    private static async Task<string> ReadNameAsync(Stream tar, int size, CancellationToken cancellationToken)
-    {
-        var padded = new byte[(size + TarHeader.BlockSize - 1) / TarHeader.BlockSize * TarHeader.BlockSize];
-        await ReadExactlyAsync(tar, padded, cancellationToken);
-        return TarHeader.Text(padded.AsSpan(0, size));
-    }
-
-    private async Task WriteFileAsync(
-        Stream tar, TarHeader header, string relative, string target, Action<long> onBytes, CancellationToken cancellationToken)
-    {
-        _bytes += header.Size;
         var buffer = ArrayPool<byte>.Shared.Rent(CopySize);
         try
         {
-            await using var file = Create(relative, () => NewFile(target, header.Mode));
-            for (var left = header.Size; left > 0;)
+            await using var file = Create(entry.Name, () => NewFile(target, entry.Mode));
+            for (int read; (read = await content.ReadAsync(buffer, cancellationToken)) > 0;)
             {
-                var read = await tar.ReadAsync(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), cancellationToken);
-                if (read == 0) throw new ProtocolException("The guest's archive ends in the middle of a file.");
                 await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
-                left -= read;
-                onBytes(_bytes - left);
+                _bytes += read;
+                onBytes(_bytes);
             }
 
-            File.SetLastWriteTimeUtc(file.SafeFileHandle, header.Modified.UtcDateTime);
-            var padding = (int)(-header.Size & (TarHeader.BlockSize - 1));
-            await ReadExactlyAsync(tar, buffer.AsMemory(0, padding), cancellationToken);
+            File.SetLastWriteTimeUtc(file.SafeFileHandle, entry.Modified.UtcDateTime);
         }
         finally
         {
@@ -163,18 +122,6 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
             BufferSize = 0,
             UnixCreateMode = mode | UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
-    }
-
-    /// <summary>Absolute path of an entry; refuses every name that is not plainly below the root.</summary>
-    private static string Resolve(string root, string name)
-    {
-        if (name is "." or "./") return root;
-        var parts = name.TrimEnd('/').Split('/');
-        var from = parts[0] == "." ? 1 : 0;
-        if (name.Length == 0 || name[0] == '/' || parts.Length == from || name.Contains('\0')) throw BadName(name);
-        for (var i = from; i < parts.Length; i++)
-            if (parts[i] is "" or "." or ".." || System.Text.Encoding.UTF8.GetByteCount(parts[i]) > 255) throw BadName(name);
-        return Path.Join(root, string.Join('/', parts[from..]));
     }
 
     /// <summary>Runs a creation; when it fails because of what the archive itself made before, the archive is to blame.</summary>
@@ -275,13 +222,4 @@ internal sealed class ArtifactFolder(string path, ArtifactFolder.Bounds bounds)
             if (new DirectoryInfo(folder).LinkTarget is not null) return true;
         return false;
     }
-
-    private static async Task ReadExactlyAsync(Stream tar, Memory<byte> target, CancellationToken cancellationToken)
-    {
-        if (await tar.ReadAtLeastAsync(target, target.Length, throwOnEndOfStream: false, cancellationToken) < target.Length)
-            throw new ProtocolException("The guest's archive ends in the middle of an entry.");
-    }
-
-    private static ProtocolException BadName(string name) =>
-        new($"The guest's archive has the name '{UntrustedText.Line(name)}', which does not stay in its folder.");
 }

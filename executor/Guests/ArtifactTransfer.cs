@@ -1,5 +1,6 @@
 using RunnerVm.Jobs;
 using RunnerVm.Logs;
+using RunnerVm.Store;
 
 namespace RunnerVm.Guests;
 
@@ -8,17 +9,13 @@ internal sealed class ArtifactTransfer(GuestSession guest, JobLog log, JobHost h
 {
     private const int MaxEntries = 1_000_000;
 
-    /// <summary>What the host's disk keeps free, whatever a guest sends.</summary>
-    private const long Reserve = 512L << 20;
-
     /// <exception cref="GuestFailedException">The guest could not pack them.</exception>
     /// <exception cref="GuestProtocol.ProtocolException">What came is not an archive of ours, or breaks its bounds.</exception>
     public async Task ReceiveAsync(Job job, ArtifactRequest request, string guestPath, CancellationToken cancellationToken)
     {
         var target = host.ArtifactFolder(job);
         var parent = Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
-        var free = new DriveInfo(parent.FullName).AvailableFreeSpace;
-        var folder = new ArtifactFolder(target, new(Math.Clamp(free - Reserve, 0, job.Machine.DiskBytes), MaxEntries));
+        var folder = new ArtifactFolder(target, new(HostRoom.Bytes(parent.FullName, job.Machine.DiskBytes), MaxEntries));
         await using var transfer = log.BeginTransfer("artifacts", null);
 
         ArtifactFolder.Contents? contents = null;

@@ -15,7 +15,8 @@ internal static class GuestIdentity
         Entropy = RandomNumberGenerator.GetBytes(EntropyBytes),
         Hostname = job.Id,
         MachineId = RandomNumberGenerator.GetHexString(32, lowercase: true),
-        Workspace = job.Folder,
+        Workspace = StepPlan.Workspace,
         Network = job.Network.Kind != NetworkKind.None,
+        ErrandCommand = job.ErrandCommand,
     };
 }

@@ -11,7 +11,7 @@ namespace RunnerVm.Jobs;
 internal interface IJobWork
 {
     /// <summary>Brings in what the job needs and runs it. Asked to stop, it returns an outcome soon.</summary>
-    Task<JobOutcome> RunAsync(GuestSession guest);
+    Task<JobOutcome> RunAsync(GuestSession guest, Lease lease);
 
     /// <summary>Brings out what the job hands out, whatever came of it.</summary>
     /// <param name="outcome">Of <see cref="RunAsync"/>.</param>
@@ -20,7 +20,10 @@ internal interface IJobWork
 
     /// <summary>Serves a channel the guest opened that is not for its network; most work has none to serve.</summary>
     /// <exception cref="ProtocolException">The guest broke a rule: the machine is ended.</exception>
-    Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken)
+    Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken) => RefuseAsync(channel);
+
+    /// <summary>For a channel nobody serves.</summary>
+    static Task RefuseAsync(GuestChannel channel)
     {
         channel.Reset($"Nothing here serves channels of kind {(int)channel.Kind}.");
         return Task.CompletedTask;

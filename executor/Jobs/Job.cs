@@ -36,8 +36,8 @@ internal sealed record Job
     /// <summary>What the job may reach outside its machine.</summary>
     public NetworkRequest Network { get; init; } = NetworkRequest.OpenInternet;
 
-    /// <summary>Absolute path of the folder in the guest that lies on the scratch disk and that programs start in.</summary>
-    public string Folder { get; init; } = StepPlan.Workspace;
+    /// <summary>A command in the guest's PATH whose calls the job's work answers (<see cref="IJobWork.ServeAsync"/>); null for none.</summary>
+    public string? ErrandCommand { get; init; }
 
     /// <summary>Name of the job's folder below <c>runs/</c>, where somebody else must find it; null for one by chance.</summary>
     public string? RunFolder { get; init; }

@@ -82,7 +82,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         {
             await using var guest = thawed ?? await ConnectAsync(machine, egress, restored: false);
             await EnterAsync(JobPhase.Running);
-            var outcome = await work.RunAsync(guest);
+            var outcome = await work.RunAsync(guest, lease);
 
             await EnterAsync(JobPhase.Collecting);
             outcome = await work.CollectAsync(guest, outcome, lease);

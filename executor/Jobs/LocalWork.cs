@@ -7,7 +7,7 @@ namespace RunnerVm.Jobs;
 /// <summary>A job from a file: its workspace goes in, its steps run, its artifacts come out into a folder.</summary>
 internal sealed class LocalWork(Job job, JobHost host, JobLog log, StopRequest stop) : IJobWork
 {
-    public async Task<JobOutcome> RunAsync(GuestSession guest)
+    public async Task<JobOutcome> RunAsync(GuestSession guest, Lease lease)
     {
         if (job.Workspace is { } workspace) await new WorkspaceTransfer(guest, log).SendAsync(workspace, StepPlan.Workspace, stop.Asked);
         return await new StepSequence(job, guest, log, host.Time, stop).RunAsync();

@@ -59,14 +59,14 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
         }
 
         var code = result.ExitCode ?? (result.Signal is { } signal ? 128 + signal : 127);
-        var diagnosis = timedOut ? $"Stopped after its timeout of {step.Timeout}." : Diagnose(result, code);
+        var diagnosis = timedOut ? $"Stopped after its timeout of {step.Timeout}." : Diagnose(job, result, code);
         await log.StepFinishedAsync(index, step.Name, code, time.GetElapsedTime(started), diagnosis);
         if (timedOut) return new JobOutcome.TimedOut($"Step '{step.Name}'", step.Timeout!.Value);
         return code == 0 ? new JobOutcome.Succeeded() : new JobOutcome.StepFailed(step.Name, code, diagnosis);
     }
 
     /// <summary>What the machine knows about a failure and the exit code does not say.</summary>
-    private string? Diagnose(ExecResult result, int code)
+    public static string? Diagnose(Job job, ExecResult result, int code)
     {
         if (code == 0) return null;
         if (result.Error is not null) return result.Error;

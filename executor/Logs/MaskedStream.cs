@@ -15,6 +15,7 @@ namespace RunnerVm.Logs;
 internal sealed class MaskedStream
 {
     private readonly SecretPatterns _patterns;
+    private readonly byte[] _replacement;
     private readonly byte[] _held;
 
     // Hidden runs that start behind the boundary: disjoint, not touching, ascending. Each has four bytes or more.
@@ -26,9 +27,9 @@ internal sealed class MaskedStream
     private int _emitted;
     private bool _maskWasLast;
 
-    public MaskedStream(SecretPatterns patterns)
+    public MaskedStream(SecretPatterns patterns, byte[] replacement)
     {
-        _patterns = patterns;
+        (_patterns, _replacement) = (patterns, replacement);
         _held = new byte[patterns.LongestPattern];
         _runs = new (int, int)[(patterns.LongestPattern / SecretPatterns.Window) + 2];
     }
@@ -167,7 +168,7 @@ internal sealed class MaskedStream
         {
             EmitText(_runs[done].Start, chunk, masked);
             if (!_maskWasLast)
-                masked.Write(SecretMasker.Replacement);
+                masked.Write(_replacement);
             _maskWasLast = true;
             _emitted = _runs[done].End;
         }

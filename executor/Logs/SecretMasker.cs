@@ -21,11 +21,14 @@ internal sealed class SecretMasker
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly SecretPatterns _patterns;
+    private readonly byte[] _replacement;
 
     /// <param name="values">Values as the job gets them.</param>
+    /// <param name="replacement">What a run of hidden bytes becomes; forges have words of their own for it.</param>
     /// <exception cref="ArgumentException">A value is too short; the message does not hold it.</exception>
-    public SecretMasker(IEnumerable<string> values)
+    public SecretMasker(IEnumerable<string> values, string replacement = "***")
     {
+        _replacement = Utf8.GetBytes(replacement);
         var patterns = new List<byte[]>();
         foreach (string value in values)
         {
@@ -37,14 +40,14 @@ internal sealed class SecretMasker
         _patterns = new SecretPatterns(patterns);
     }
 
-    /// <summary>What a run of hidden bytes becomes.</summary>
+    /// <summary>What a run of hidden bytes becomes where nothing else is asked for.</summary>
     public static ReadOnlySpan<byte> Replacement => "***"u8;
 
     /// <summary>Whether a value has too few characters, white space around it aside, to be masked.</summary>
     public static bool IsTooShort(string value) => SecretEncodings.CountCharacters(value.AsSpan().Trim()) < MinimumCharacters;
 
     /// <summary>A new stream to mask: one for each thing whose bytes follow each other, such as a step's standard output.</summary>
-    public MaskedStream Open() => new(_patterns);
+    public MaskedStream Open() => new(_patterns, _replacement);
 
     /// <summary>Masks a whole text, such as a notice. Returns the same string when there is nothing to hide.</summary>
     public string Mask(string text)
@@ -54,7 +57,7 @@ internal sealed class SecretMasker
         byte[] bytes = Utf8.GetBytes(text);
         if (_patterns.Find(bytes, 0, out _) < 0)
             return text;
-        var masked = new ArrayBufferWriter<byte>(bytes.Length + Replacement.Length);
+        var masked = new ArrayBufferWriter<byte>(bytes.Length + _replacement.Length);
         MaskedStream stream = Open();
         stream.Write(bytes, masked);
         stream.Complete(masked);

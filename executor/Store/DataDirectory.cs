@@ -32,6 +32,9 @@ internal sealed class DataDirectory
     /// <summary>What stays of a job: audit lines, console tail of a lost machine.</summary>
     public string Logs => Make("logs");
 
+    /// <summary>Logs an agent has not fully sent yet.</summary>
+    public string Traces => Make("traces");
+
     /// <summary>What <c>exec</c> brings out when the job file names no folder.</summary>
     public string Artifacts => Make("artifacts");
 

@@ -124,4 +124,7 @@ public enum ChannelKind : byte
 
     /// <summary>Host → guest, instead of thaw: make ready all that does not differ from job to job. A snapshot may follow.</summary>
     Freeze = 10,
+
+    /// <summary>Guest → host: a program of the job asks the host to do something for it (<see cref="ErrandRequest"/>).</summary>
+    Errand = 11,
 }

@@ -18,6 +18,12 @@ public static class Limits
     /// <summary>Largest request the guest may put in an open frame.</summary>
     public const int MaxGuestRequest = 4 * 1024;
 
+    /// <summary>Largest errand: it has arguments without number, so it travels as data and not in the open frame.</summary>
+    public const int MaxErrand = 256 * 1024;
+
+    /// <summary>Errands a guest may have under way; one more is reset.</summary>
+    public const int MaxErrands = 4;
+
     /// <summary>Largest reason in a reset frame, in bytes of UTF-8.</summary>
     public const int MaxReason = 1024;
 

@@ -26,6 +26,11 @@ public sealed record ThawRequest
 
     /// <summary>True: outbound TCP and DNS become dial and dns channels. False: there is only loopback.</summary>
     public required bool Network { get; init; }
+
+    /// <summary>
+    /// Name of a command that is put into the job's PATH and whose every call becomes an errand channel; null for none.
+    /// </summary>
+    public string? ErrandCommand { get; init; }
 }
 
 /// <summary>
@@ -172,6 +177,26 @@ public sealed record DialRequest
     public required int Port { get; init; }
 }
 
+/// <summary>
+/// Guest → host, in lane 0 of an errand channel and followed by its end: a call of the errand command. The host answers
+/// with what the command prints, lane 0 standard output and lane 1 standard error, and closes with an <see cref="ErrandResult"/>.
+/// </summary>
+public sealed record ErrandRequest
+{
+    /// <summary>As the program was given them, without its name.</summary>
+    public required string[] Arguments { get; init; }
+
+    /// <summary>Absolute path of the folder it was called in.</summary>
+    public required string Folder { get; init; }
+}
+
+/// <summary>How an errand ended.</summary>
+public sealed record ErrandResult
+{
+    /// <summary>What the command ends with, 0 to 255.</summary>
+    public required int ExitCode { get; init; }
+}
+
 /// <summary>Host → guest: connect to this port on the guest's loopback.</summary>
 public sealed record ForwardRequest
 {
@@ -194,6 +219,8 @@ public sealed record ForwardRequest
 [JsonSerializable(typeof(TarResult))]
 [JsonSerializable(typeof(DialRequest))]
 [JsonSerializable(typeof(ForwardRequest))]
+[JsonSerializable(typeof(ErrandRequest))]
+[JsonSerializable(typeof(ErrandResult))]
 public sealed partial class Messages : JsonSerializerContext
 {
     /// <exception cref="ProtocolException">Not JSON, or not of this shape.</exception>

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
-using RunnerVm.Sources.Local;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.GitHub;
 

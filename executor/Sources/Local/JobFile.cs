@@ -1,6 +1,5 @@
-using System.Text;
 using RunnerVm.Jobs;
-using YamlDotNet.Core;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.Local;
 
@@ -12,9 +11,6 @@ internal static class JobFile
 {
     /// <summary>Path that stands for standard input.</summary>
     public const string StandardInput = "-";
-
-    /// <summary>Nobody writes a longer one; a wrong path may name anything.</summary>
-    private const int MaximumBytes = 1 << 20;
 
     /// <summary>
     /// Reads, checks and resolves the job in <paramref name="path"/>: secrets have their values, paths are absolute, the
@@ -29,57 +25,11 @@ internal static class JobFile
         var fromStandardInput = path == StandardInput;
         var shownPath = fromStandardInput ? "<stdin>" : path;
         var name = fromStandardInput ? "stdin" : Path.GetFileNameWithoutExtension(path) is { Length: > 0 } stem ? stem : "job";
-        var problems = new JobFileProblems(shownPath);
-        var text = ReadText(path, shownPath, fromStandardInput, context, problems);
-        var document = ReadYaml(text, problems);
+        var problems = new FileProblems(shownPath, ("job", Vocabulary.Job), ("runner", Vocabulary.Runner));
+        Func<Stream> open = fromStandardInput ? context.OpenStandardInput : () => context.OpenFile(context.Resolve(path));
+        var document = YamlFile.Read(open, shownPath, "job file", "a map with \"job\" and \"runner\"", problems);
         var job = new JobFileReader(context, problems, fromStandardInput).Read(document, name);
         problems.ThrowIfAny();
         return job;
-    }
-
-    private static string ReadText(
-        string path, string shownPath, bool fromStandardInput, JobFileContext context, JobFileProblems problems)
-    {
-        byte[]? bytes;
-        try
-        {
-            using var file = fromStandardInput ? context.OpenStandardInput() : context.OpenFile(context.Resolve(path));
-            bytes = BoundedFile.Read(file, MaximumBytes);
-        }
-        catch (Exception reason) when (BoundedFile.IsReadFailure(reason))
-        {
-            throw new UserException(
-                ExitCodes.BadFile, $"Cannot read the job file {shownPath}: {BoundedFile.Explain(reason)}.", reason);
-        }
-
-        if (bytes is null) problems.Add(FilePosition.Start, "is larger than 1 MiB, the most a job file may have");
-        problems.ThrowIfAny();
-        try
-        {
-            return BoundedFile.StrictUtf8.GetString(bytes!).TrimStart('\uFEFF');
-        }
-        catch (DecoderFallbackException)
-        {
-            problems.Add(FilePosition.Start, "is not UTF-8 text");
-            problems.ThrowIfAny();
-            throw;
-        }
-    }
-
-    private static YamlValue ReadYaml(string text, JobFileProblems problems)
-    {
-        try
-        {
-            if (YamlDocument.Read(text) is { } document) return document;
-            problems.Add(FilePosition.Start, "is empty; expected a map with \"job\" and \"runner\"");
-        }
-        catch (YamlException mistake)
-        {
-            var (position, message) = YamlMistake.Explain(mistake, text);
-            problems.Add(position, message);
-        }
-
-        problems.ThrowIfAny();
-        throw new InvalidOperationException("A problem was just added.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using RunnerVm.Jobs;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.Local;
 

@@ -1,4 +1,5 @@
 using RunnerVm.Jobs;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.Local;
 

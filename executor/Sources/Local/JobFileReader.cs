@@ -1,4 +1,5 @@
 using RunnerVm.Jobs;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.Local;
 
@@ -6,7 +7,7 @@ namespace RunnerVm.Sources.Local;
 /// From the tree of a job file to a <see cref="Job"/>. Reports every problem it meets and goes on; the job it returns
 /// is worth something only when there was none.
 /// </summary>
-internal sealed partial class JobFileReader(JobFileContext context, JobFileProblems problems, bool standardInputIsTheFile)
+internal sealed partial class JobFileReader(JobFileContext context, FileProblems problems, bool standardInputIsTheFile)
 {
     private const string DefaultImage = "debian-12";
 

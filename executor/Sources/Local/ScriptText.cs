@@ -1,4 +1,5 @@
 using System.Text;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.Local;
 

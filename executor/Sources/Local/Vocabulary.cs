@@ -72,10 +72,4 @@ internal static class Vocabulary
         ["on_success"] = StepCondition.Success,
         ["on_failure"] = StepCondition.Failure,
     };
-
-    public static IReadOnlyDictionary<string, bool> Flags { get; } = new Dictionary<string, bool>
-    {
-        ["true"] = true,
-        ["false"] = false,
-    };
 }

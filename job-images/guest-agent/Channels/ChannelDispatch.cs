@@ -59,7 +59,7 @@ internal sealed class ChannelDispatch(HostLink host, Disks disks, TimeSpan bootT
     {
         var request = Messages.Read(channel.Request, Messages.Default.ThawRequest);
         var (result, workplace) = ThawStep.Run(
-            request, channel.OpenedAt, _frozen, () => PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection), bootTime);
+            request, channel.OpenedAt, _frozen, () => PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection), host.Connection, bootTime);
         host.MayBeginAfresh = false;
         _workplace = workplace;
         channel.Close(Messages.Write(result, Messages.Default.ThawResult));

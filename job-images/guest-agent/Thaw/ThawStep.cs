@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using RunnerVm.GuestAgent.Boot;
+using RunnerVm.GuestAgent.Errands;
 using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Thaw;
@@ -14,7 +14,7 @@ internal static class ThawStep
     /// <param name="prepared">From the freeze before the snapshot, or null in a machine that just booted.</param>
     /// <returns>The answer for the host, and the place to work unless it carries an error.</returns>
     public static (ThawResult Result, Workplace? Workplace) Run(
-        ThawRequest request, long received, PreparedMachine? prepared, Func<PreparedMachine> prepare, TimeSpan bootTime)
+        ThawRequest request, long received, PreparedMachine? prepared, Func<PreparedMachine> prepare, GuestConnection connection, TimeSpan bootTime)
     {
         var started = Stopwatch.GetTimestamp();
         var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
@@ -26,6 +26,7 @@ internal static class ThawStep
             Identity.SetHostname(request.Hostname);
             prepared ??= prepare();
             prepared.Names.Write(request);
+            if (request.ErrandCommand is { } command) ErrandListener.Start(command, connection);
             return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, prepared.ToWorkplace());
         }
         catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)

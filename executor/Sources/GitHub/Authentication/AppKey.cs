@@ -1,8 +1,8 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
-using RunnerVm.Sources.Local;
+using System.Text;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.GitHub.Authentication;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using RunnerVm.Sources.Local;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.GitHub.Authentication;
 

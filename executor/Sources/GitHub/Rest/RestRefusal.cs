@@ -1,8 +1,8 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using System.Security.Authentication;
 using Octokit;
-using RunnerVm.Sources.Local;
+using RunnerVm.Options.Yaml;
 
 namespace RunnerVm.Sources.GitHub.Rest;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
+using RunnerVm.Options.Yaml;
 using RunnerVm.Sources.GitHub.Runners;
-using RunnerVm.Sources.Local;
 
 namespace RunnerVm.Sources.GitHub.ScaleSets;
 

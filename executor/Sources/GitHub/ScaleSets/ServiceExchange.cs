@@ -1,11 +1,11 @@
-using System.Net;
 using System.Net.Http.Headers;
-using System.Text.Json;
+using System.Net;
 using System.Text.Json.Serialization.Metadata;
-using Polly;
+using System.Text.Json;
 using Polly.Retry;
+using Polly;
+using RunnerVm.Options.Yaml;
 using RunnerVm.Sources.GitHub.Rest;
-using RunnerVm.Sources.Local;
 
 namespace RunnerVm.Sources.GitHub.ScaleSets;
 

@@ -1,0 +1,63 @@
+using RunnerVm.Jobs;
+using RunnerVm.Options.Yaml;
+using RunnerVm.Sources.GitLab;
+using RunnerVm.Sources.Local;
+
+namespace RunnerVm.Agents;
+
+/// <summary>From the tree of a configuration to <see cref="AgentOptions"/>. Reports every problem it meets and goes on.</summary>
+internal sealed partial class AgentFileReader(AgentFileContext context, FileProblems problems)
+{
+    /// <summary>The engine of a host that is set up for the purpose. Another one is for whoever writes the file to name.</summary>
+    private const string DefaultEngine = "vmm";
+
+    /// <summary>Of the host's memory, what machines get where the file says nothing; the rest is for their monitors and the page cache.</summary>
+    private const double DefaultMemoryShare = 0.75;
+
+    private const int MostJobs = 1000;
+
+    private const int MostMemoryMib = 16 << 20;
+
+    public AgentOptions Read(YamlValue document)
+    {
+        var nothing = new AgentOptions { Capacity = new(0, default), Engine = DefaultEngine, Isolation = Isolation.Kernel, GitLab = [] };
+        if (Fields.Read(document, "the configuration", AgentVocabulary.Document, problems) is not { } root) return nothing;
+
+        var runner = root["runner"] is { IsNull: false } value ? Fields.Read(value, "\"runner\"", AgentVocabulary.Runner, problems) : null;
+        var machine = new MachineRequest { Engine = DefaultEngine };
+        if (runner is not null) machine = RunnerFields.Machine(runner, machine, problems);
+        var network = runner is null ? null : RunnerFields.Network(runner, problems);
+
+        var options = nothing with
+        {
+            Capacity = ReadCapacity(root, machine),
+            Engine = machine.Engine,
+            Isolation = machine.Isolation,
+            GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
+        };
+        CheckSizes(root, options);
+        return options;
+    }
+
+    private AgentCapacity ReadCapacity(Fields root, MachineRequest machine)
+    {
+        var fields = root["capacity"] is { IsNull: false } value ? Fields.Read(value, "\"capacity\"", AgentVocabulary.Capacity, problems) : null;
+        var memory = fields?.Size("memory", JobFileLimits.LeastMemory, (long)MostMemoryMib << 20) is { } bytes
+            ? JobFileLimits.MebibytesOf(bytes)
+            : (int)(context.Host.MemoryMib * DefaultMemoryShare);
+        var size = new MachineSize(fields?.WholeNumber("cpus", 1, 4096) ?? context.Host.Cpus, memory);
+        // As many as fit, where nothing is said: the budget then decides alone.
+        var jobs = fields?.WholeNumber("jobs", 1, MostJobs) ?? Math.Clamp(Math.Min(size.Cpus / machine.Cpus, size.MemoryMib / machine.MemoryMib), 1, MostJobs);
+        return new(jobs, size);
+    }
+
+    private void CheckSizes(Fields root, AgentOptions options)
+    {
+        foreach (var runner in options.GitLab)
+        {
+            if (runner.Images.Largest.FitsInto(options.Capacity.Size)) continue;
+            problems.Add(root.PositionOf("gitlab"),
+                $"jobs of \"{runner.Name}\" may need {runner.Images.Largest}, and \"capacity\" is {options.Capacity.Size}; they would wait for ever");
+        }
+    }
+}

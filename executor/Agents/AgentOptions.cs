@@ -1,0 +1,21 @@
+using RunnerVm.Jobs;
+using RunnerVm.Sources.GitLab;
+
+namespace RunnerVm.Agents;
+
+/// <summary>What <c>config/agent.yml</c> says, checked; <see cref="AgentFile"/> reads it.</summary>
+internal sealed record AgentOptions
+{
+    public required AgentCapacity Capacity { get; init; }
+
+    /// <summary>The engine all jobs run in. <c>auto</c> is the only word by which another one may stand in for it.</summary>
+    public required string Engine { get; init; }
+
+    public required Isolation Isolation { get; init; }
+
+    public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
+}
+
+/// <param name="Jobs">Machines at once.</param>
+/// <param name="Size">CPUs and memory all machines together may have.</param>
+internal sealed record AgentCapacity(int Jobs, MachineSize Size);

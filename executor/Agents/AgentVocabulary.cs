@@ -1,0 +1,27 @@
+namespace RunnerVm.Agents;
+
+/// <summary>Every word an agent's configuration knows, in the order messages list them. <c>config/agent.schema.json</c> holds the same.</summary>
+internal static class AgentVocabulary
+{
+    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "gitlab"];
+
+    public static IReadOnlyList<string> Capacity { get; } = ["jobs", "cpus", "memory"];
+
+    public static IReadOnlyList<string> Runner { get; } = ["executor", "isolation", "cpus", "memory", "disk", "network"];
+
+    public static IReadOnlyList<string> GitLab { get; } =
+    [
+        "name", "url", "token", "ca-file", "limit", "check-interval", "log-limit", "image", "images", "unknown-images", "network",
+    ];
+
+    public static IReadOnlyList<string> Token { get; } = ["file", "env"];
+
+    public static IReadOnlyList<string> Image { get; } = ["match", "image", "cpus", "memory", "disk", "network"];
+
+    /// <summary>Value: such a job gets the runner's own image.</summary>
+    public static IReadOnlyDictionary<string, bool> UnknownImages { get; } = new Dictionary<string, bool>
+    {
+        ["refuse"] = false,
+        ["use-default"] = true,
+    };
+}

@@ -1,0 +1,103 @@
+using RunnerVm.Leases;
+using RunnerVm.Sources;
+using Serilog;
+
+namespace RunnerVm.Agents;
+
+/// <summary>Asks one forge for jobs, again and again, whenever there is room for one, and runs what comes.</summary>
+internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop, ILogger log, TimeProvider time)
+{
+    /// <summary>Refusals in a row after which a forge is left alone: the token will not get better by asking.</summary>
+    private const int MostRefusals = 3;
+
+    private static readonly TimeSpan LeftAlone = TimeSpan.FromMinutes(60);
+
+    private readonly SemaphoreSlim? _limit = forge.Limit is { } limit ? new(limit, limit) : null;
+    private readonly HashSet<Task> _running = [];
+    private int _refusals;
+
+    /// <summary>Until the agent drains and the last job has ended.</summary>
+    public async Task RunAsync()
+    {
+        try
+        {
+            while (!stop.Draining.IsCancellationRequested) await Task.Delay(await AskAsync(), time, stop.Draining);
+        }
+        catch (OperationCanceledException) when (stop.Draining.IsCancellationRequested)
+        {
+            // No more questions.
+        }
+
+        await Task.WhenAll(_running);
+        _limit?.Dispose();
+    }
+
+    /// <returns>How long to wait before the next question.</returns>
+    private async Task<TimeSpan> AskAsync()
+    {
+        if (_limit is not null) await _limit.WaitAsync(stop.Draining);
+        CapacityReservation? room = null;
+        try
+        {
+            room = await capacity.ReserveAsync(forge.Largest, stop.Draining);
+            // A question that has been sent may have been answered by a job already: it is waited for while the agent drains.
+            var answer = await forge.AskAsync(stop.Aborting);
+            if (answer is not ForgeAnswer.Job { Run: var job }) return Judge(answer);
+            _refusals = 0;
+            Start(job, room);
+            room = null;
+            return TimeSpan.Zero;
+        }
+        finally
+        {
+            if (room is not null)
+            {
+                room.Dispose();
+                _limit?.Release();
+            }
+        }
+    }
+
+    private TimeSpan Judge(ForgeAnswer answer)
+    {
+        if (answer is ForgeAnswer.Trouble trouble) log.Warning("{Forge}: asked for a job: {Said}", forge.Name, trouble.Said);
+        if (answer is not ForgeAnswer.Refused refused)
+        {
+            _refusals = 0;
+            return forge.Interval;
+        }
+
+        log.Error("{Forge}: refused us: {Said}", forge.Name, refused.Said);
+        if (++_refusals < MostRefusals) return forge.Interval;
+        log.Error("{Forge}: refused us {Count} times in a row; left alone for {Minutes} minutes. Is its token still good?", forge.Name, _refusals, LeftAlone.TotalMinutes);
+        _refusals = 0;
+        return LeftAlone;
+    }
+
+    private void Start(IForgeJob job, CapacityReservation room)
+    {
+        room.ShrinkTo(job.Size);
+        log.Information("{Job} begins", job.Name);
+        _running.RemoveWhere(static task => task.IsCompleted);
+        _running.Add(RunJobAsync(job, room));
+    }
+
+    private async Task RunJobAsync(IForgeJob job, CapacityReservation room)
+    {
+        using (room)
+        using (job)
+        {
+            await using var registration = stop.Aborting.Register(job.Interrupt);
+            try
+            {
+                await Task.Run(() => job.RunAsync(stop.Expired));
+            }
+            catch (Exception e)
+            {
+                log.Error(e, "{Job}: an error of the agent's own, please report it", job.Name);
+            }
+        }
+
+        _limit?.Release();
+    }
+}

@@ -1,0 +1,132 @@
+using System.Text.Json;
+using RunnerVm.Agents;
+using RunnerVm.Jobs;
+using RunnerVm.Sources.Local;
+using RunnerVm.Tests.Executor.Sources;
+using Xunit;
+
+namespace RunnerVm.Tests.Executor.Agents;
+
+/// <summary>The agent's configuration: what it means, what is wrong with it, and that the schema says the same.</summary>
+public sealed class AgentFileTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("rvagent").FullName;
+    private readonly Dictionary<string, string> _variables = new() { ["TOKEN"] = "glrt-abcdefghij" };
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void The_least_that_is_needed_gets_the_defaults()
+    {
+        var options = Load("gitlab: [{url: 'https://gitlab.example.com/', token: {env: TOKEN}}]");
+        Assert.Equal(new AgentCapacity(8, new(8, 12288)), options.Capacity);
+        Assert.Equal(("vmm", Isolation.Kernel), (options.Engine, options.Isolation));
+        var runner = Assert.Single(options.GitLab);
+        Assert.Equal(("gitlab.example.com", "glrt-abcdefghij", "abcdefghi"), (runner.Name, runner.Token, runner.ShortToken));
+        Assert.Equal("https://gitlab.example.com/api/v4/", runner.Server.Api.AbsoluteUri);
+        Assert.Equal("debian-12", runner.Images.Choose(null)!.Image);
+        Assert.Null(runner.Images.Choose("ruby:3"));
+    }
+
+    [Fact]
+    public void Images_choose_recipe_size_and_network()
+    {
+        var runner = Load("""
+            runner: {executor: qemu, cpus: 2, memory: 2GB, network: none}
+            gitlab:
+              - url: http://127.0.0.1:1
+                token: {env: TOKEN}
+                images:
+                  - {match: "node:*", image: debian-12-node, memory: 4GB, network: open}
+                  - {match: "*"}
+            """).GitLab[0];
+        var node = runner.Images.Choose("node:22")!;
+        Assert.Equal(("debian-12-node", 2, 4096, NetworkKind.Filtered), (node.Image, node.Request.Cpus, node.Request.MemoryMib, node.Network.Kind));
+        var other = runner.Images.Choose("registry.example.com/any/thing@sha256:0")!;
+        Assert.Equal(("debian-12", 2048, NetworkKind.None), (other.Image, other.Request.MemoryMib, other.Network.Kind));
+        Assert.Equal(new MachineSize(2, 4096), runner.Images.Largest);
+    }
+
+    [Fact]
+    public void Everything_wrong_is_told_at_once_with_its_place()
+    {
+        var text = Refused("""
+            capacity: {cpu: 4, jobs: none}
+            runner: {executor: qemux}
+            gitlab:
+              - url: gitlab.example.com
+                token: glrt-secretsecret
+              - url: https://gitlab.example.com
+                token: {env: NOT_THERE}
+                unknown-images: ignore
+              - token: {file: /nowhere/token}
+              - url: https://gitlab.example.com
+                name: big
+                token: {env: TOKEN}
+                images: [{match: x, memory: 64GB}]
+            """);
+        string[] expected =
+        [
+            ":1:12: unknown key \"cpu\" in \"capacity\"; did you mean \"cpus\"?",
+            ":1:26: \"jobs\" should be a whole number from 1 to 1000, found \"none\"",
+            ":2:20: \"executor\" should be one of",
+            ":4:10: \"url\" should be an http or https address",
+            ":5:12: \"token\" should be a map with file or env; the token itself does not belong into this file",
+            ":7:18: \"env\": the environment variable \"NOT_THERE\" is not set",
+            ":8:21: \"unknown-images\" should be one of refuse, use-default, found \"ignore\"",
+            ":9:5: \"url\" is missing",
+            ":9:19: \"file\": cannot read \"/nowhere/token\": there is no such file",
+            "jobs of \"big\" may need 1 CPUs and 65536 MiB, and \"capacity\" is 8 CPUs and 12288 MiB",
+        ];
+        foreach (var line in expected) Assert.Contains(line, text);
+        Assert.DoesNotContain("secretsecret", text);
+    }
+
+    [Fact]
+    public void The_sample_is_right_and_says_what_the_defaults_are_for()
+    {
+        var token = Path.Join(_folder, "token");
+        File.WriteAllText(token, "glrt-fromAFile0\n");
+        var sample = File.ReadAllText(RepositoryFiles.PathOf("config", "agent.yml"));
+        var options = Load(sample.Replace("/etc/runnervm/gitlab-token", token, StringComparison.Ordinal));
+        Assert.Equal("glrt-fromAFile0", Assert.Single(options.GitLab).Token);
+    }
+
+    [Fact]
+    public void Schema_and_reader_know_the_same_words()
+    {
+        using var schema = JsonDocument.Parse(File.ReadAllText(RepositoryFiles.PathOf("config", "agent.schema.json")));
+        var definitions = schema.RootElement.GetProperty("$defs");
+        Assert.Equal(AgentVocabulary.Document, Keys(schema.RootElement));
+        Assert.Equal(AgentVocabulary.Capacity, Keys(definitions.GetProperty("capacity")));
+        Assert.Equal(AgentVocabulary.Runner, Keys(definitions.GetProperty("runner")));
+        Assert.Equal(AgentVocabulary.GitLab, Keys(definitions.GetProperty("gitlab")));
+        Assert.Equal(AgentVocabulary.Token, Keys(definitions.GetProperty("token")));
+        Assert.Equal(AgentVocabulary.Image, Keys(definitions.GetProperty("image")));
+        Assert.Equal(Vocabulary.Engines.Keys, Words(definitions, "runner", "executor"));
+        Assert.Equal(AgentVocabulary.UnknownImages.Keys, Words(definitions, "gitlab", "unknown-images"));
+    }
+
+    private static IEnumerable<string> Keys(JsonElement map)
+    {
+        Assert.False(map.GetProperty("additionalProperties").GetBoolean());
+        return map.GetProperty("properties").EnumerateObject().Select(static p => p.Name);
+    }
+
+    private static IEnumerable<string?> Words(JsonElement definitions, string map, string key) =>
+        definitions.GetProperty(map).GetProperty("properties").GetProperty(key).GetProperty("enum").EnumerateArray().Select(static w => w.GetString());
+
+    private AgentOptions Load(string yaml)
+    {
+        var path = Path.Join(_folder, "agent.yml");
+        File.WriteAllText(path, yaml);
+        return AgentFile.Load(path, new() { Host = new(8, 16384), EnvironmentVariable = _variables.GetValueOrDefault });
+    }
+
+    private string Refused(string yaml)
+    {
+        var refusal = Assert.Throws<UserException>(() => Load(yaml));
+        Assert.Equal(ExitCodes.BadFile, refusal.ExitCode);
+        return refusal.Message;
+    }
+}
