@@ -13,6 +13,7 @@ internal static class CommandTree
             ImageCommand.Create(),
             SnapshotCommand.Create(),
             GitLabCommand.Create(),
+            RunnerCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };

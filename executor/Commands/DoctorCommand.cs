@@ -35,6 +35,7 @@ internal static class DoctorCommand
         yield return _ => Task.FromResult(new KernelStore(data, TimeProvider.System).Current is { } kernel
             ? new DoctorCheck("kernel", CheckStatus.Ok, $"{kernel.Version}, {kernel.Modules.Count} modules in the initramfs")
             : new DoctorCheck("kernel", CheckStatus.Ok, "not fetched yet; the first job does it by apt"));
+        yield return _ => Task.FromResult(RunnerCommand.Check(new(data, TimeProvider.System), TimeProvider.System));
         var recipes = new ImageRecipes(layout.JobImages);
         yield return _ =>
         {

@@ -23,6 +23,9 @@ internal sealed class DataDirectory
     /// <summary>Machines laid down in files, one folder a kind.</summary>
     public string Snapshots => Make("snapshots");
 
+    /// <summary>Versions of GitHub's runner, one disk each.</summary>
+    public string Runners => Make("runners");
+
     /// <summary>One folder a running job; empty when none runs. See Leases.</summary>
     public string Runs => Make("runs");
 

@@ -1,9 +1,11 @@
 using Microsoft.Extensions.Time.Testing;
 using RunnerVm.Vmm.Monitor.Api;
+using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Logging;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using Xunit;
 
 namespace RunnerVm.Tests.Vmm.Api;
@@ -32,7 +34,7 @@ internal sealed class ApiUnderTest : IDisposable
         _logger.Configure(new() { LogPath = At("log"), Level = LogLevel.Debug });
         _metrics = new MetricRegistry("test", clock);
         var metadata = new MmdsDataStore(mostPayload, clock);
-        _door = new(_loop, new PreBootController((_, _) => Machine = new StandInMachine(), metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
+        _door = new(_loop, new PreBootController((_, _) => Machine = new StandInMachine(), Load, metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
         _server = new(SocketPath, mostPayload, _door, new ApiAnswers("test", "1.2.3"), new ApiMetrics(_metrics), _logger.For("api"));
         _thread = new Thread(_loop.Run) { Name = "loop", IsBackground = true };
         _thread.Start();
@@ -55,6 +57,14 @@ internal sealed class ApiUnderTest : IDisposable
     public ApiClient Connect() => new(SocketPath);
 
     public ApiAnswer Ask(string method, string path, string? body = null) => ApiClient.Ask(SocketPath, method, path, body);
+
+    /// <summary>Of a state file by this name a stand-in is made; others are looked into.</summary>
+    private (IRunningMachine Machine, VmResources Resources) Load(SnapshotLoad load, VmResources given, MmdsDataStore metadata)
+    {
+        if (Path.GetFileName(load.SnapshotPath) != "state") SavedMachine.Open(load, given.Serial);
+        Machine = new StandInMachine(paused: !load.ResumeVm);
+        return (Machine, new VmResources { Machine = new() { TrackDirtyPages = load.TrackDirtyPages } });
+    }
 
     /// <summary>As the machine's end does it.</summary>
     public void EndLoop()

@@ -4,11 +4,11 @@ using RunnerVm.Vmm.Monitor.Control;
 namespace RunnerVm.Tests.Vmm.Api;
 
 /// <summary>A machine for tests of what stands before it: notes what it is asked.</summary>
-internal sealed class StandInMachine : IRunningMachine
+internal sealed class StandInMachine(bool paused = false) : IRunningMachine
 {
     public List<string> Calls { get; } = [];
 
-    public bool Paused { get; private set; }
+    public bool Paused { get; private set; } = paused;
 
     public void Pause()
     {
@@ -21,6 +21,8 @@ internal sealed class StandInMachine : IRunningMachine
         Paused = false;
         Calls.Add("resume");
     }
+
+    public void CreateSnapshot(SnapshotRequest request, VmResources resources) => Calls.Add($"snapshot {request.SnapshotType} {request.MemFilePath}");
 
     public void SendCtrlAltDel() => Calls.Add("keys");
 

@@ -17,6 +17,7 @@ public sealed class LegalityTests : IDisposable
     private const string Before = PreBootController.NotBefore;
     private const string After = RuntimeController.NotAfter;
     private const string Hotplug = "It would be plugged into a running machine, which takes PCI, and that is not here. Send it before InstanceStart.";
+    private const string Running = "A snapshot can be taken of a machine that stands still only. Send PATCH /vm with Paused first.";
     private const string Nowhere = "Not here.";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("legality-").FullName;
@@ -66,6 +67,8 @@ public sealed class LegalityTests : IDisposable
         { nameof(VmmAction.SendCtrlAltDel), Before, null },
         { nameof(VmmAction.Pause), Before, null },
         { nameof(VmmAction.Resume), Before, null },
+        { nameof(VmmAction.CreateSnapshot), Before, Running },
+        { nameof(VmmAction.LoadSnapshot), PreBootController.NotWithConfiguration, After },
         { nameof(VmmAction.Boot), null, After },
         { nameof(VmmAction.NotHere), Nowhere, Nowhere },
     };
@@ -97,7 +100,7 @@ public sealed class LegalityTests : IDisposable
         var fail = true;
         var metadata = new MmdsDataStore(1000, _clock);
         using var door = new VmmDoor(
-            _loop, new(Start, metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
+            _loop, new(Start, Load, metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
         door.Run(new VmmAction.SetBootSource(new() { KernelImagePath = At("kernel") }));
         Assert.Equal("no such TAP", Assert.Throws<VmmFaultException>(() => door.Run(new VmmAction.Start())).Message);
         Assert.Equal(new VmmAnswer.InstanceIs(InstanceState.NotStarted), door.Run(new VmmAction.GetInstance()));
@@ -108,6 +111,39 @@ public sealed class LegalityTests : IDisposable
         IRunningMachine Start(VmResources resources, MmdsDataStore _) => fail ? throw new VmmFaultException("no such TAP") : new StandInMachine();
     }
 
+    [Theory]
+    [InlineData(nameof(VmmAction.UpdateMachine))]
+    [InlineData(nameof(VmmAction.SetBootSource))]
+    [InlineData(nameof(VmmAction.InsertDrive))]
+    [InlineData(nameof(VmmAction.InsertNetworkInterface))]
+    [InlineData(nameof(VmmAction.SetVsock))]
+    [InlineData(nameof(VmmAction.SetEntropy))]
+    [InlineData(nameof(VmmAction.SetBalloon))]
+    public void A_snapshot_is_not_loaded_over_what_was_said_of_a_machine_to_boot(string action)
+    {
+        using var door = Fresh();
+        door.Run(Example(action, _folder));
+        Assert.Equal(PreBootController.NotWithConfiguration, Assert.Throws<VmmFaultException>(() => door.Run(Example("LoadSnapshot", _folder))).Message);
+    }
+
+    [Theory]
+    [InlineData(nameof(VmmAction.SetSerial))]
+    [InlineData(nameof(VmmAction.PutMetadata))]
+    [InlineData(nameof(VmmAction.ConfigureLogger))]
+    [InlineData(nameof(VmmAction.ConfigureMetrics))]
+    [InlineData(nameof(VmmAction.SetCpu))]
+    [InlineData(nameof(VmmAction.GetConfiguration))]
+    public void A_snapshot_is_loaded_after_what_is_the_process_s_own_and_paused(string action)
+    {
+        using var door = Fresh();
+        door.Run(Example(action, _folder));
+        door.Run(Example("LoadSnapshot", _folder));
+        Assert.Equal(new VmmAnswer.InstanceIs(InstanceState.Paused), door.Run(new VmmAction.GetInstance()));
+        Assert.NotNull(door.Run(Example("CreateSnapshot", _folder)));
+        door.Run(new VmmAction.Resume());
+        Assert.Equal(Running, Assert.Throws<VmmFaultException>(() => door.Run(Example("CreateSnapshot", _folder))).Message);
+    }
+
     public void Dispose()
     {
         _metrics.Dispose();
@@ -115,6 +151,15 @@ public sealed class LegalityTests : IDisposable
         _loop.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
+
+    private VmmDoor Fresh()
+    {
+        var metadata = new MmdsDataStore(1000, _clock);
+        return new(_loop, new((_, _) => new StandInMachine(), Load, metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
+    }
+
+    private static (IRunningMachine Machine, VmResources Resources) Load(SnapshotLoad load, VmResources given, MmdsDataStore metadata) =>
+        (new StandInMachine(paused: true), given);
 
     private void Check(VmmDoor door, string action, string? refusal)
     {
@@ -131,7 +176,7 @@ public sealed class LegalityTests : IDisposable
         machine = () => started!;
         var metadata = new MmdsDataStore(1000, _clock);
         var door = new VmmDoor(
-            _loop, new((_, _) => started = new StandInMachine(), metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
+            _loop, new((_, _) => started = new StandInMachine(), Load, metadata, _logger, _metrics, bootTimer: false), metadata, _metrics, _logger.For("control"));
         foreach (var step in new[] { "SetBootSource", "InsertDrive", "InsertNetworkInterface", "SetBalloon", "PutMetadata" }) door.Run(Example(step, _folder));
         return door;
     }
@@ -173,6 +218,8 @@ public sealed class LegalityTests : IDisposable
             nameof(VmmAction.SendCtrlAltDel) => new VmmAction.SendCtrlAltDel(),
             nameof(VmmAction.Pause) => new VmmAction.Pause(),
             nameof(VmmAction.Resume) => new VmmAction.Resume(),
+            nameof(VmmAction.CreateSnapshot) => new VmmAction.CreateSnapshot(new() { SnapshotPath = $"{folder}/state", MemFilePath = $"{folder}/memory" }),
+            nameof(VmmAction.LoadSnapshot) => new VmmAction.LoadSnapshot(new() { SnapshotPath = $"{folder}/state", MemFilePath = $"{folder}/memory" }),
             nameof(VmmAction.Boot) => new VmmAction.Boot([new VmmAction.UpdateMachine(new() { VcpuCount = 2 })]),
             _ => new VmmAction.NotHere(Nowhere),
         };

@@ -1,4 +1,5 @@
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
+using RunnerVm.Vmm.Monitor.Snapshots;
 
 namespace RunnerVm.Tests.Vmm.Devices;
 
@@ -59,6 +60,10 @@ internal sealed class EchoDevice(params ushort[] queueSizes) : IVirtioDevice
 
         ring.NotifyDriver();
     }
+
+    public void Save(StateWriter into) => into.Bytes(Config);
+
+    public void Restore(ref StateReader from) => from.Bytes("what it knows", Config.Length).CopyTo(Config);
 
     public void Reset()
     {

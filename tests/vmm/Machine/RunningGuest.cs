@@ -3,6 +3,7 @@ using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Machine;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Memory;
 using Xunit;
@@ -24,7 +25,7 @@ internal sealed class RunningGuest : IDisposable
     private readonly TaskCompletionSource<GuestEnd> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Exception> _loopFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private RunningGuest(VmResources resources, GuestOptions options)
+    private RunningGuest(GuestOptions options, Func<MicroVmBuilder, Serial, MicroVm> build)
     {
         _thread = new Thread(Loop) { IsBackground = true, Name = "loop" };
         _thread.Start();
@@ -39,7 +40,7 @@ internal sealed class RunningGuest : IDisposable
                     Input = options.Input,
                     OtherDevices = options.Devices ?? [],
                 };
-                return builder.Build(resources with { Serial = resources.Serial ?? new Serial { SerialOutPath = _console } });
+                return build(builder, new Serial { SerialOutPath = _console });
             });
         }
         catch
@@ -50,6 +51,9 @@ internal sealed class RunningGuest : IDisposable
     }
 
     public MicroVm Machine { get; }
+
+    /// <summary>What it is made of.</summary>
+    public VmResources Resources { get; private set; } = new();
 
     public bool Ended => _end.Task.IsCompleted;
 
@@ -68,8 +72,31 @@ internal sealed class RunningGuest : IDisposable
     public static RunningGuest Build(string kernel, VmResources? resources = null, GuestOptions options = default)
     {
         resources ??= new();
-        return new(resources with { BootSource = (resources.BootSource ?? new BootSource { KernelImagePath = kernel, BootArgs = "" }) with { KernelImagePath = kernel } }, options);
+        resources = resources with { BootSource = (resources.BootSource ?? new BootSource { KernelImagePath = kernel, BootArgs = "" }) with { KernelImagePath = kernel } };
+        return new(options, (builder, console) => builder.Build(resources with { Serial = resources.Serial ?? console })) { Resources = resources };
     }
+
+    /// <summary>A machine out of a snapshot, paused.</summary>
+    public static RunningGuest Restore(SnapshotLoad load, GuestOptions options = default)
+    {
+        VmResources? resources = null;
+        var guest = new RunningGuest(options, (builder, console) =>
+        {
+            var saved = SavedMachine.Open(load, console);
+            resources = saved.Resources;
+            return builder.Restore(saved);
+        });
+        guest.Resources = resources!;
+        return guest;
+    }
+
+    /// <summary>Pauses it, takes a snapshot, and lets it go on unless told otherwise.</summary>
+    public void Save(string state, string memory, SnapshotType type = SnapshotType.Full, bool resume = true) => OnLoop(() =>
+    {
+        Machine.Pause();
+        Machine.CreateSnapshot(new() { SnapshotPath = state, MemFilePath = memory, SnapshotType = type }, Resources);
+        if (resume) Machine.Resume();
+    });
 
     /// <summary>Runs it to its end; the console is whole then.</summary>
     public static (GuestEnd End, string Console) Run(string kernel, VmResources? resources = null)

@@ -24,6 +24,8 @@ public sealed class AbiTests
             typeof(timespec), typeof(itimerspec), typeof(iovec), typeof(epoll_event),
             typeof(kvm_pit_config), typeof(kvm_irqfd), typeof(kvm_ioeventfd), typeof(kvm_clock_data), typeof(kvm_cpuid_entry2),
             typeof(kvm_cpuid2), typeof(kvm_msr_entry), typeof(kvm_msrs), typeof(kvm_mp_state), typeof(kvm_lapic_state), typeof(kvm_fpu),
+            typeof(kvm_vcpu_events), typeof(kvm_debugregs), typeof(kvm_xcr), typeof(kvm_xcrs), typeof(kvm_irqchip), typeof(kvm_pit_channel_state),
+            typeof(kvm_pit_state2), typeof(kvm_dirty_log),
             typeof(pollfd), typeof(termios),
             typeof(statx), typeof(statx_timestamp),
             typeof(sockaddr_un), typeof(ifreq),

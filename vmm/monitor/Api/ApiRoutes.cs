@@ -8,7 +8,6 @@ namespace RunnerVm.Vmm.Monitor.Api;
 /// <summary>From a request to an action: every path and method there is. Nothing is done here, and the body is checked whole.</summary>
 internal static class ApiRoutes
 {
-    private const string Snapshots = "Snapshots are not here yet. Start a machine with PUT /boot-source and PUT /actions.";
     private const string Pmem = "pmem devices are not here. Use PUT /drives.";
     private const string MemoryHotPlug = "Memory cannot be plugged in here. Use mem_size_mib of PUT /machine-config, and PUT /balloon to take back what is not needed.";
     private const string Hinting = "Free page hinting is not here. Set free_page_reporting with PUT /balloon.";
@@ -62,7 +61,9 @@ internal static class ApiRoutes
             ("network-interfaces", var id) => PutNetworkInterface(request, ResourceId.Check(id)),
             ("serial", null) => new VmmAction.SetSerial(OtherBodies.ReadSerial(request.Fields())),
             ("vsock", null) => PutVsock(request),
-            ("snapshot", "create" or "load") => new VmmAction.NotHere(Snapshots),
+            ("snapshot", "create") => new VmmAction.CreateSnapshot(SnapshotBody.ReadCreate(request.Fields())),
+            ("snapshot", "load") => LoadSnapshot(request),
+            ("snapshot", null) => throw new VmmFaultException("Missing snapshot operation type: send PUT /snapshot/create or PUT /snapshot/load."),
             ("pmem", _) => new VmmAction.NotHere(Pmem),
             ("hotplug", "memory") => new VmmAction.NotHere(MemoryHotPlug),
             _ => throw Unknown(request),
@@ -139,6 +140,12 @@ internal static class ApiRoutes
     {
         var vsock = OtherBodies.ReadVsock(request.Fields());
         return new(new VmmAction.SetVsock(vsock), vsock.VsockId is null ? null : "PUT /vsock: vsock_id field is deprecated.");
+    }
+
+    private static ParsedRequest LoadSnapshot(ApiRequest request)
+    {
+        var fields = request.Fields();
+        return new(new VmmAction.LoadSnapshot(SnapshotBody.ReadLoad(fields)), SnapshotBody.Deprecation(fields));
     }
 
     private static string? TemplateIsDeprecated(Json.JsonFields fields, string method) =>

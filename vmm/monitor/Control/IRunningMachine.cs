@@ -13,6 +13,10 @@ internal interface IRunningMachine : IDisposable
 
     void Resume();
 
+    /// <summary>Only while it is paused, and it stays so.</summary>
+    /// <param name="resources">What it is made of by now.</param>
+    void CreateSnapshot(SnapshotRequest request, VmResources resources);
+
     /// <summary>Types Ctrl-Alt-Del on the guest's keyboard controller.</summary>
     void SendCtrlAltDel();
 

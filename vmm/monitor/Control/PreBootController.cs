@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Logging;
 using RunnerVm.Vmm.Monitor.Metrics;
@@ -10,10 +11,24 @@ namespace RunnerVm.Vmm.Monitor.Control;
 /// <param name="metadata">For the interfaces that answer for the metadata service.</param>
 internal delegate IRunningMachine StartMachine(VmResources resources, MmdsDataStore metadata);
 
+/// <summary>Restores a machine, which is paused unless it was to run; a refusal leaves nothing behind.</summary>
+/// <param name="given">What was said before that is not the snapshot's: the console.</param>
+/// <param name="metadata">For the interfaces that answer for the metadata service.</param>
+internal delegate (IRunningMachine Machine, VmResources Resources) LoadMachine(SnapshotLoad load, VmResources given, MmdsDataStore metadata);
+
 /// <summary>Gathers what the machine will be made of, and starts it. Event loop only.</summary>
-internal sealed class PreBootController(StartMachine start, MmdsDataStore metadata, Logger logger, MetricRegistry metrics, bool bootTimer)
+internal sealed class PreBootController(
+    StartMachine start, LoadMachine load, MmdsDataStore metadata, Logger logger, MetricRegistry metrics, bool bootTimer)
 {
     public const string NotBefore = "The requested operation is not supported before starting the microVM.";
+
+    public const string NotWithConfiguration =
+        "Loading a microVM snapshot not allowed after configuring boot-specific resources: the snapshot has its own. Load it in a fresh process.";
+
+    private readonly Gauge _loadTime = metrics.Group("latencies_us").Gauge("vmm_load_snapshot");
+
+    /// <summary>Something was said about the machine to boot, even if it was refused.</summary>
+    private bool _boots;
 
     public VmResources Resources { get; private set; } = new() { BootTimer = bootTimer };
 
@@ -41,6 +56,9 @@ internal sealed class PreBootController(StartMachine start, MmdsDataStore metada
             case VmmAction.ConfigureMetrics configure:
                 metrics.Configure(configure.Metrics);
                 return VmmAnswer.Done.All;
+            case VmmAction.LoadSnapshot snapshot:
+                Load(snapshot.Load);
+                return VmmAnswer.Done.All;
             case VmmAction.Start:
                 StartWith(Resources);
                 return VmmAnswer.Done.All;
@@ -50,6 +68,7 @@ internal sealed class PreBootController(StartMachine start, MmdsDataStore metada
         }
 
         if (MetadataActions.TryRun(action, metadata) is { } answer) return answer;
+        _boots |= IsOfBoot(action);
         Resources = Apply(Resources, action) ?? throw new VmmFaultException(NotBefore);
         if (action is VmmAction.SetMetadataService) ServeMetadata(Resources);
         return VmmAnswer.Done.All;
@@ -70,6 +89,27 @@ internal sealed class PreBootController(StartMachine start, MmdsDataStore metada
         VmmAction.SetMetadataService set => resources.With(set.Mmds),
         _ => null,
     };
+
+    /// <summary>Firecracker's list; console, logger, metrics and metadata are this process's, whatever machine it has.</summary>
+    private static bool IsOfBoot(VmmAction action) => action is VmmAction.UpdateMachine or VmmAction.SetBootSource or VmmAction.InsertDrive
+        or VmmAction.InsertNetworkInterface or VmmAction.SetVsock or VmmAction.SetEntropy or VmmAction.SetBalloon or VmmAction.SetMetadataService;
+
+    private void Load(SnapshotLoad snapshot)
+    {
+        if (_boots) throw new VmmFaultException(NotWithConfiguration);
+        var begin = Stopwatch.GetTimestamp();
+        try
+        {
+            (Machine, Resources) = load(snapshot, Resources, metadata);
+        }
+        catch (Exception cause) when (cause is LinuxException or IOException or UnauthorizedAccessException)
+        {
+            throw new VmmFaultException($"Cannot load the snapshot: {cause.Message}", cause);
+        }
+
+        ServeMetadata(Resources);
+        _loadTime.Set((long)Stopwatch.GetElapsedTime(begin).TotalMicroseconds);
+    }
 
     private void StartWith(VmResources resources)
     {

@@ -14,6 +14,8 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
     private const string HotPlug = "It would be plugged into a running machine, which takes PCI, and that is not here. Send it before InstanceStart.";
     private readonly Gauge _pauseTime = metrics.Group("latencies_us").Gauge("vmm_pause_vm");
     private readonly Gauge _resumeTime = metrics.Group("latencies_us").Gauge("vmm_resume_vm");
+    private readonly Gauge _fullSnapshotTime = metrics.Group("latencies_us").Gauge("vmm_full_create_snapshot");
+    private readonly Gauge _diffSnapshotTime = metrics.Group("latencies_us").Gauge("vmm_diff_create_snapshot");
     private VmResources _resources = resources;
 
     /// <exception cref="VmmFaultException">Refused; nothing has changed.</exception>
@@ -67,6 +69,10 @@ internal sealed class RuntimeController(IRunningMachine machine, VmResources res
                 break;
             case VmmAction.Resume:
                 Time(_resumeTime, machine.Resume);
+                break;
+            case VmmAction.CreateSnapshot create:
+                if (!machine.Paused) throw new VmmFaultException("A snapshot can be taken of a machine that stands still only. Send PATCH /vm with Paused first.");
+                Time(create.Request.SnapshotType == SnapshotType.Full ? _fullSnapshotTime : _diffSnapshotTime, () => machine.CreateSnapshot(create.Request, _resources));
                 break;
             case VmmAction.SendCtrlAltDel:
                 machine.SendCtrlAltDel();

@@ -103,6 +103,12 @@ internal abstract record VmmAction
     /// <summary>PATCH /vm Resumed. After the start.</summary>
     public sealed record Resume : VmmAction;
 
+    /// <summary>PUT /snapshot/create. After the start, while it is paused.</summary>
+    public sealed record CreateSnapshot(SnapshotRequest Request) : VmmAction;
+
+    /// <summary>PUT /snapshot/load. Before the start, as long as nothing was said about the machine to boot.</summary>
+    public sealed record LoadSnapshot(SnapshotLoad Load) : VmmAction;
+
     /// <summary>PUT /boot, and --config-file: these one after the other and then <see cref="Start"/>, or nothing at all. Before the start.</summary>
     public sealed record Boot(IReadOnlyList<VmmAction> Steps) : VmmAction
     {
@@ -111,6 +117,6 @@ internal abstract record VmmAction
         public override int GetHashCode() => Steps.Count;
     }
 
-    /// <summary>What Firecracker has and we have not: snapshots, pmem, hot plug. Always refused, with <paramref name="Reason"/>.</summary>
+    /// <summary>What Firecracker has and we have not: pmem, hot plug. Always refused, with <paramref name="Reason"/>.</summary>
     public sealed record NotHere(string Reason) : VmmAction;
 }

@@ -1,3 +1,4 @@
+using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Machine;
@@ -55,15 +56,23 @@ internal static class MemoryLayout
 
     /// <summary>The guest's memory: one range up to the hole, the rest from 4 GiB on.</summary>
     /// <exception cref="Native.LinuxException">The host does not give as much.</exception>
-    public static GuestMemory Allocate(ulong bytes, bool hugePages)
+    public static GuestMemory Allocate(ulong bytes, bool hugePages, bool trackWrites = false) =>
+        Lay(bytes, trackWrites, (_, length) => MappedRegion.OfGuest(length, hugePages));
+
+    /// <summary>The same, as a file has it: one range right behind the other.</summary>
+    /// <exception cref="Native.LinuxException">It cannot be mapped.</exception>
+    public static GuestMemory Map(FileDescriptor file, ulong bytes, bool trackWrites) =>
+        Lay(bytes, trackWrites, (offset, length) => MappedRegion.OfGuestFile(file, offset, length));
+
+    private static GuestMemory Lay(ulong bytes, bool trackWrites, Func<long, nuint, MappedRegion> map)
     {
         var low = Math.Min(bytes, HoleStart);
         var regions = new List<GuestRegion>();
         try
         {
-            regions.Add(new(new(0), MappedRegion.OfGuest((nuint)low, hugePages)));
-            if (bytes > low) regions.Add(new(new(HoleEnd), MappedRegion.OfGuest((nuint)(bytes - low), hugePages)));
-            return new(regions);
+            regions.Add(new(new(0), map(0, (nuint)low)));
+            if (bytes > low) regions.Add(new(new(HoleEnd), map((long)low, (nuint)(bytes - low))));
+            return new(regions, trackWrites);
         }
         catch
         {

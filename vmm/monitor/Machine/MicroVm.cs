@@ -6,7 +6,7 @@ using RunnerVm.Vmm.Monitor.Devices.Virtio.Balloon;
 namespace RunnerVm.Vmm.Monitor.Machine;
 
 /// <summary>A machine that was built: its vCPUs and what they touch. Everything on the event loop unless said otherwise.</summary>
-internal sealed class MicroVm : IRunningMachine
+internal sealed partial class MicroVm : IRunningMachine
 {
     private readonly MicroVmParts _parts;
     private readonly IReadOnlyList<Vcpu> _vcpus;
@@ -41,6 +41,7 @@ internal sealed class MicroVm : IRunningMachine
 
     public void Resume()
     {
+        foreach (var vcpu in _vcpus) vcpu.Kvm.TellStopped();
         foreach (var vcpu in _vcpus) vcpu.Ask(VcpuState.Running);
         Paused = false;
     }

@@ -8,6 +8,7 @@ using RunnerVm.Vmm.Monitor.Devices.Virtio;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Machine.Cpu;
 using RunnerVm.Vmm.Monitor.RateLimiting;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Kvm;
@@ -19,12 +20,13 @@ namespace RunnerVm.Vmm.Monitor.Machine;
 /// <summary>Builds a machine out of what was configured. The order here is the order in which KVM wants things.</summary>
 /// <param name="loop">Where the machine lives from now on.</param>
 /// <param name="ended">Called once, on the loop, when the guest is over.</param>
-internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
+internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 {
     private static readonly int[] NeededCapabilities =
     [
         KvmApi.KVM_CAP_IRQCHIP, KvmApi.KVM_CAP_USER_MEMORY, KvmApi.KVM_CAP_SET_TSS_ADDR, KvmApi.KVM_CAP_EXT_CPUID, KvmApi.KVM_CAP_MP_STATE,
         KvmApi.KVM_CAP_IRQFD, KvmApi.KVM_CAP_PIT2, KvmApi.KVM_CAP_IOEVENTFD, KvmApi.KVM_CAP_IMMEDIATE_EXIT,
+        KvmApi.KVM_CAP_VCPU_EVENTS, KvmApi.KVM_CAP_DEBUGREGS, KvmApi.KVM_CAP_XSAVE, KvmApi.KVM_CAP_XCRS,
     ];
 
     /// <summary>A time stamp of <see cref="System.Diagnostics.Stopwatch"/>, when a boot timer is wanted (--boot-timer).</summary>
@@ -50,13 +52,15 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 
     /// <summary>Ready to run and paused: <see cref="MicroVm.Resume"/> starts it. On the loop, or before it runs.</summary>
     /// <exception cref="VmmFaultException">Something named in the configuration is not right; nothing is left behind.</exception>
-    public MicroVm Build(VmResources resources)
+    public MicroVm Build(VmResources resources) => Build((parts, vcpus) => Build(resources, parts, vcpus));
+
+    private MicroVm Build(Func<MicroVmParts, List<Vcpu>, MicroVm> build)
     {
         var parts = new MicroVmParts(loop, ended);
         var vcpus = new List<Vcpu>();
         try
         {
-            return Build(resources, parts, vcpus);
+            return build(parts, vcpus);
         }
         catch (Exception e)
         {
@@ -73,23 +77,29 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
             ?? throw new VmmFaultException("There is no kernel to boot. PUT /boot-source with kernel_image_path first.");
         var template = new CpuTemplate(resources.Cpu);
         using var kvm = OpenKvm(template);
-        var memory = parts.Own(AllocateMemory(resources.Machine));
+        var memory = parts.Memory = parts.Own(AllocateMemory(resources.Machine));
         var kernel = Boot.Kernel.Load(source.KernelImagePath, memory);
         var initrd = source.InitrdPath is { } path ? Initrd.Load(path, memory, kernel) : null;
 
-        var vm = parts.Own(CreateVm(kvm, memory, resources.Machine));
-        var legacy = AddLegacy(resources, parts, vm).ToList();
-        parts.Virtio = parts.Own(new VirtioDevices());
-        parts.Virtio.Add(resources, OtherDevices, new(vm, memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
-
+        var legacy = AddDevices(kvm, resources, parts);
         var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
         WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
-        CreateVcpus(kvm, vm, template, resources.Machine, new(legacy), new([.. parts.Virtio.Ranges, .. AddBootTimer()]), parts, vcpus);
+        CreateVcpus(kvm, template, resources.Machine, new(legacy), new([.. parts.Virtio.Ranges, .. AddBootTimer()]), parts, vcpus);
         BootRegisters.Set(vcpus[0].Kvm, memory, kernel);
 
         var machine = new MicroVm(parts, vcpus);
         foreach (var vcpu in vcpus) vcpu.Start();
         return machine;
+    }
+
+    /// <returns>Who answers at ports.</returns>
+    private List<BusRange> AddDevices(KvmDevice kvm, VmResources resources, MicroVmParts parts)
+    {
+        var vm = parts.Vm = parts.Own(CreateVm(kvm, parts.Memory, resources.Machine));
+        var legacy = AddLegacy(resources, parts, vm).ToList();
+        parts.Virtio = parts.Own(new VirtioDevices());
+        parts.Virtio.Add(resources, OtherDevices, new(vm, parts.Memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
+        return legacy;
     }
 
     private static KvmDevice OpenKvm(CpuTemplate template)
@@ -123,14 +133,14 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
     }
 
     private void CreateVcpus(
-        KvmDevice kvm, KvmVm vm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
+        KvmDevice kvm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
     {
-        var topology = new CpuTopology(machine.VcpuCount, machine.Smt);
-        var cpuid = new GuestCpuid(kvm.SupportedCpuid(), topology, kvm.CheckExtension(KvmApi.KVM_CAP_TSC_DEADLINE_TIMER) > 0).Common;
+        var cpuid = CpuidFor(kvm, machine);
+        parts.Support = SnapshotSupport.Of(kvm, cpuid.ToArray());
         template.Apply(cpuid);
         for (var i = 0; i < machine.VcpuCount; i++)
         {
-            var vcpu = vm.CreateVcpu((uint)i);
+            var vcpu = parts.Vm.CreateVcpu((uint)i);
             vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
@@ -139,11 +149,14 @@ internal sealed class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
         }
     }
 
+    private static kvm_cpuid_entry2[] CpuidFor(KvmDevice kvm, MachineConfiguration machine) => new GuestCpuid(
+        kvm.SupportedCpuid(), new(machine.VcpuCount, machine.Smt), kvm.CheckExtension(KvmApi.KVM_CAP_TSC_DEADLINE_TIMER) > 0).Common;
+
     private static GuestMemory AllocateMemory(MachineConfiguration machine)
     {
         try
         {
-            return MemoryLayout.Allocate((ulong)machine.MemSizeMib << 20, machine.HugePages == HugePages.TwoMib);
+            return MemoryLayout.Allocate((ulong)machine.MemSizeMib << 20, machine.HugePages == HugePages.TwoMib, machine.TrackDirtyPages);
         }
         catch (LinuxException e)
         {

@@ -1,5 +1,8 @@
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.Devices.Legacy;
+using RunnerVm.Vmm.Monitor.Snapshots;
+using RunnerVm.Vmm.Native.Kvm;
+using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Machine;
 
@@ -9,6 +12,12 @@ internal sealed class MicroVmParts(EventLoop loop, Action<GuestEnd> ended) : IDi
     private readonly Stack<IDisposable> _owned = new();
 
     private bool _over;
+
+    public KvmVm Vm { get; set; } = null!;
+
+    public GuestMemory Memory { get; set; } = null!;
+
+    public SnapshotSupport Support { get; set; } = null!;
 
     public SerialOutput Console { get; set; } = null!;
 

@@ -43,7 +43,7 @@ internal sealed partial class Vcpu : IDisposable
 
     public int Index { get; }
 
-    /// <summary>For its first registers, before <see cref="Start"/>.</summary>
+    /// <summary>For its registers, before <see cref="Start"/> and while it is paused.</summary>
     public KvmVcpu Kvm => _kvm;
 
     /// <summary>Exits to us so far, for figures.</summary>

@@ -7,6 +7,7 @@ using RunnerVm.Vmm.Monitor.Devices.Virtio.Block;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Net;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
 using RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native.Handles;
 using RunnerVm.Vmm.Native.Kvm;
 using RunnerVm.Vmm.Native.Memory;
@@ -73,6 +74,20 @@ internal sealed class VirtioDevices : IDisposable
         if (resources.Vsock is { } vsock) Connect(Vsock = new VsockDevice(vsock), wiring);
         if (resources.Entropy is { } entropy) Connect(Entropy = new RngDevice(entropy), wiring);
         foreach (var make in others) Connect(make(wiring.Memory), wiring);
+    }
+
+    public void Save(StateWriter into)
+    {
+        into.Number((byte)_transports.Count);
+        foreach (var transport in _transports) transport.Save(into);
+    }
+
+    /// <exception cref="BadStateException">These are not the devices that were saved.</exception>
+    public void Restore(ref StateReader from)
+    {
+        var count = from.Number<byte>();
+        if (count != _transports.Count) throw BadStateException.Damaged($"it has {count} devices and its configuration {_transports.Count}");
+        foreach (var transport in _transports) transport.Restore(ref from);
     }
 
     /// <summary>A device's own end may still need its interrupt; no vCPU may run any more.</summary>

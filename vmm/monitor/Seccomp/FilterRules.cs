@@ -65,6 +65,8 @@ internal static class FilterRules
         Allow(SystemCall.fstat),
         Allow(SystemCall.ioctl, Is(1, (uint)LibC.BLKGETSIZE64)),
         .. TerminalSettings.Select(static request => Allow(SystemCall.ioctl, Is(1, request))),
+        .. OfSnapshots.Select(static request => Allow(SystemCall.ioctl, Is(1, (uint)request))),
+        Allow(SystemCall.ftruncate),
         Allow(SystemCall.getcwd),
         Allow(SystemCall.unlink),
         Allow(SystemCall.seccomp, Is(0, LibC.SECCOMP_SET_MODE_FILTER), Is(1, 0)),
@@ -106,6 +108,16 @@ internal static class FilterRules
     private static nuint[] StateOfVcpu =>
     [
         KvmApi.KVM_GET_REGS, KvmApi.KVM_GET_SREGS, KvmApi.KVM_GET_FPU, KvmApi.KVM_GET_MSRS, KvmApi.KVM_GET_LAPIC, KvmApi.KVM_GET_MP_STATE,
+    ];
+
+    /// <summary>
+    /// Reading alone: what sets them all is asked before there is a filter. <see cref="StateOfVcpu"/> is the loop's, too, while the
+    /// vCPU stands still.
+    /// </summary>
+    private static nuint[] OfSnapshots =>
+    [
+        KvmApi.KVM_GET_XSAVE, KvmApi.KVM_GET_XSAVE2, KvmApi.KVM_GET_XCRS, KvmApi.KVM_GET_DEBUGREGS, KvmApi.KVM_GET_VCPU_EVENTS, KvmApi.KVM_GET_TSC_KHZ,
+        KvmApi.KVM_GET_IRQCHIP, KvmApi.KVM_GET_PIT2, KvmApi.KVM_GET_CLOCK, KvmApi.KVM_GET_DIRTY_LOG, KvmApi.KVM_KVMCLOCK_CTRL,
     ];
 
     /// <summary>Of tcsetattr(3), which looks before and after. TCGETS2 and TCSETS2, of newer C libraries: their header does not go with termios.h.</summary>

@@ -10,6 +10,7 @@ using RunnerVm.Vmm.Monitor.Machine;
 using RunnerVm.Vmm.Monitor.Metrics;
 using RunnerVm.Vmm.Monitor.Mmds;
 using RunnerVm.Vmm.Monitor.Seccomp;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
 
@@ -40,7 +41,7 @@ internal sealed class MonitorProcess : IDisposable
         _metrics = new(arguments.Id, clock);
         _metrics.Group("logger").Observe("missed_log_count", () => _logger.Missed).Observe("missed_metrics_count", () => _metrics.Missed);
         _metadata = new(arguments.MmdsLimit ?? arguments.PayloadLimit, clock);
-        var preBoot = new PreBootController(StartMachine, _metadata, _logger, _metrics, arguments.BootTimer);
+        var preBoot = new PreBootController(StartMachine, LoadMachine, _metadata, _logger, _metrics, arguments.BootTimer);
         _door = new(_loop, preBoot, _metadata, _metrics, _logger.For("control"));
     }
 
@@ -134,16 +135,32 @@ internal sealed class MonitorProcess : IDisposable
     private MicroVm StartMachine(VmResources resources, MmdsDataStore metadata)
     {
         var start = Stopwatch.GetTimestamp();
+        var machine = Make(resources, metadata, builder => builder.Build(resources), resources.BootTimer ? start : null);
+        machine.Resume();
+        return machine;
+    }
+
+    private (IRunningMachine Machine, VmResources Resources) LoadMachine(SnapshotLoad load, VmResources given, MmdsDataStore metadata)
+    {
+        var saved = SavedMachine.Open(load, given.Serial);
+        var machine = Make(saved.Resources, metadata, builder => builder.Restore(saved));
+        if (load.ResumeVm) machine.Resume();
+        return (machine, saved.Resources);
+    }
+
+    /// <summary>Built and confined, and still paused.</summary>
+    private MicroVm Make(VmResources resources, MmdsDataStore metadata, Func<MicroVmBuilder, MicroVm> build, long? bootTimer = null)
+    {
         var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
         var mmds = new MmdsCounters();
-        var machine = new MicroVmBuilder(_loop, End)
+        var machine = build(new(_loop, End)
         {
-            BootTimerStart = resources.BootTimer ? start : null,
+            BootTimerStart = bootTimer,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
             Input = resources.Serial?.SerialOutPath is null ? Keyboard() : null,
             Responder = network => MmdsResponder.For(network, resources.Mmds, metadata, mmds),
-        }.Build(resources);
+        });
         MachineMetrics.Observe(_metrics, machine);
         if (resources.Mmds is not null) MachineMetrics.Observe(_metrics, mmds);
         try
@@ -157,7 +174,6 @@ internal sealed class MonitorProcess : IDisposable
         }
 
         _filters = filters;
-        machine.Resume();
         return machine;
     }
 

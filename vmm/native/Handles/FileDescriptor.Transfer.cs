@@ -60,4 +60,29 @@ internal sealed partial class FileDescriptor
         using var borrowed = Borrow();
         return LibC.ResultOrErrno((nint)LibC.lseek(borrowed.Fd, 0, LibC.SEEK_END));
     }
+
+    /// <summary>Its length in bytes, as the kernel has it now (statx(2)).</summary>
+    public unsafe long Length()
+    {
+        statx found;
+        byte empty = 0;
+        using var borrowed = Borrow();
+        // SAFETY: an empty name and a structure on this stack, during the call.
+        if (LibC.statx(borrowed.Fd, &empty, LibC.AT_EMPTY_PATH, LibC.STATX_BASIC_STATS, &found) != 0) throw LinuxException.Last("ask how long an open file is");
+        return (long)Math.Min(found.stx_size, long.MaxValue);
+    }
+
+    /// <summary>Cuts it off or lengthens it by a hole. Returns zero, or -errno.</summary>
+    public long SetLength(long length)
+    {
+        using var borrowed = Borrow();
+        return LibC.ResultOrErrno(LibC.ftruncate(borrowed.Fd, length));
+    }
+
+    /// <summary>What was written is on the disk when this returns zero (fdatasync(2)); else -errno.</summary>
+    public long Flush()
+    {
+        using var borrowed = Borrow();
+        return LibC.ResultOrErrno(LibC.fdatasync(borrowed.Fd));
+    }
 }

@@ -37,6 +37,9 @@ internal sealed partial class KvmVcpu
         set => Set(KvmApi.KVM_SET_MP_STATE, new kvm_mp_state { mp_state = value }, "the multiprocessing state");
     }
 
+    /// <summary>What <see cref="SetCpuid"/> set last.</summary>
+    public IReadOnlyList<kvm_cpuid_entry2> Cpuid { get; private set; } = [];
+
     /// <summary>What CPUID shows the guest; before it runs.</summary>
     public unsafe void SetCpuid(ReadOnlySpan<kvm_cpuid_entry2> entries)
     {
@@ -49,6 +52,8 @@ internal sealed partial class KvmVcpu
         {
             if (LibC.ioctl(fd.Fd, KvmApi.KVM_SET_CPUID2, argument) != 0) throw LinuxException.Last("set the CPUID of a virtual CPU");
         }
+
+        Cpuid = entries.ToArray();
     }
 
     /// <summary>Fills in the data of each; returns how many KVM knew: it stops at the first it does not.</summary>

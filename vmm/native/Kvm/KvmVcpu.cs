@@ -5,7 +5,10 @@ using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Native.Kvm;
 
-/// <summary>A virtual CPU. All calls from the one thread that runs it (before it runs: from the one that made it).</summary>
+/// <summary>
+/// A virtual CPU. All calls from the one thread that runs it; before it runs, and while that thread stands still, from the
+/// one that made it.
+/// </summary>
 internal sealed partial class KvmVcpu : IDisposable
 {
     private const nuint ImmediateExitOffset = 1;

@@ -25,6 +25,9 @@ internal static partial class LibC
     public static partial long lseek(int fd, long offset, int whence);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int ftruncate(int fd, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int isatty(int fd);
 
     /// <summary>For calls the C library has no function for; variadic in C, its arguments in registers on x86-64.</summary>

@@ -7,6 +7,7 @@ namespace RunnerVm.Vmm.Native.Memory;
 internal sealed unsafe partial class GuestBuffers
 {
     private byte* _lastByte;
+    private GuestAddress _lastAddress;
 
     /// <summary>
     /// Takes the last byte off, for <see cref="WriteTakenByte"/>: where a block request's status goes once its data has.
@@ -21,6 +22,7 @@ internal sealed unsafe partial class GuestBuffers
             piece.iov_len--;
             Length--;
             _lastByte = (byte*)piece.iov_base + piece.iov_len;
+            _lastAddress = _addresses[i] + piece.iov_len;
             return true;
         }
 
@@ -32,10 +34,13 @@ internal sealed unsafe partial class GuestBuffers
     {
         // SAFETY: the byte was the last of a checked, writable piece of this request.
         *_lastByte = value;
+        _memory!.MarkWritten(_lastAddress, 1);
     }
 
     /// <summary>Fills the beginning with the kernel's random bytes (getrandom(2)). Returns how many, or -errno if none.</summary>
-    public long FillRandom(uint atMost)
+    public long FillRandom(uint atMost) => MarkWritten(Fill(atMost));
+
+    private long Fill(uint atMost)
     {
         long filled = 0;
         for (var i = 0; i < Count && filled < atMost; i++)

@@ -12,6 +12,7 @@ internal sealed unsafe partial class GuestBuffers
 {
     private readonly iovec[] _pieces;
     private readonly GuestAddress[] _addresses;
+    private GuestMemory? _memory;
 
     /// <param name="capacity">Most pieces a request may have: 1 to 1024 (IOV_MAX).</param>
     public GuestBuffers(int capacity)
@@ -41,6 +42,7 @@ internal sealed unsafe partial class GuestBuffers
         if (Count == _pieces.Length || length > uint.MaxValue - Length) return false;
         // SAFETY: Resolve checked the range; the mapping outlives every device, and so this list.
         var piece = new iovec { iov_base = memory.Resolve(address, length), iov_len = length };
+        _memory = memory;
         _addresses[Count] = address;
         _pieces[Count++] = piece;
         Length += length;
@@ -86,6 +88,7 @@ internal sealed unsafe partial class GuestBuffers
             var count = (int)Math.Min(piece.iov_len - offset, (nuint)(bytes.Length - copied));
             // SAFETY: `count` bytes at `offset` lie inside a checked, writable piece.
             bytes.Slice(copied, count).CopyTo(new Span<byte>((byte*)piece.iov_base + offset, count));
+            _memory!.MarkWritten(_addresses[i] + offset, (ulong)count);
             copied += count;
             offset = 0;
         }
@@ -123,11 +126,12 @@ internal sealed unsafe partial class GuestBuffers
             if (moved == head._pieces.Length) return false;
             var taken = (uint)Math.Min(_pieces[i].iov_len, left);
             // SAFETY: the first `taken` bytes of a checked piece.
-            head._pieces[moved++] = new iovec { iov_base = _pieces[i].iov_base, iov_len = taken };
+            head._pieces[moved] = new iovec { iov_base = _pieces[i].iov_base, iov_len = taken };
+            head._addresses[moved++] = _addresses[i];
             left -= taken;
         }
 
-        (head.Count, head.Length) = (moved, head.Length + count);
+        (head.Count, head.Length, head._memory) = (moved, head.Length + count, _memory);
         return TrySkip(count);
     }
 
@@ -151,7 +155,7 @@ internal sealed unsafe partial class GuestBuffers
         fixed (iovec* pieces = _pieces)
         {
             // SAFETY: every piece is a checked, writable range; the kernel copies during the call only.
-            return LibC.ResultOrErrno(LibC.preadv(fd.Fd, pieces, Count, fileOffset));
+            return MarkWritten(LibC.ResultOrErrno(LibC.preadv(fd.Fd, pieces, Count, fileOffset)));
         }
     }
 
@@ -173,7 +177,7 @@ internal sealed unsafe partial class GuestBuffers
         fixed (iovec* pieces = _pieces)
         {
             // SAFETY: every piece is a checked, writable range; the kernel copies during the call only.
-            return LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, Count));
+            return MarkWritten(LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, Count)));
         }
     }
 
@@ -191,7 +195,7 @@ internal sealed unsafe partial class GuestBuffers
             // SAFETY: every piece is (the beginning of) a checked, writable range; the kernel copies during the call only.
             var read = LibC.ResultOrErrno(LibC.readv(fd.Fd, pieces, last + 1));
             _pieces[last].iov_len = whole;
-            return read;
+            return MarkWritten(read);
         }
     }
 
@@ -204,5 +208,20 @@ internal sealed unsafe partial class GuestBuffers
             // SAFETY: every piece is a checked range; the kernel copies during the call only.
             return LibC.ResultOrErrno(LibC.writev(fd.Fd, pieces, Count));
         }
+    }
+
+    /// <summary>A system call has filled the beginning.</summary>
+    /// <param name="result">Bytes, or -errno.</param>
+    /// <returns>The same.</returns>
+    private long MarkWritten(long result)
+    {
+        for (var (i, left) = (0, result); left > 0 && i < Count; i++)
+        {
+            var length = Math.Min(left, (long)_pieces[i].iov_len);
+            _memory!.MarkWritten(_addresses[i], (ulong)length);
+            left -= length;
+        }
+
+        return result;
     }
 }

@@ -12,11 +12,14 @@ namespace RunnerVm.Vmm.Native.Memory;
 internal sealed partial class GuestMemory : IDisposable
 {
     private readonly GuestRegion[] _regions;
+    private readonly DirtyPages? _written;
 
     /// <param name="regions">Ordered by address, not overlapping; taken over.</param>
-    public GuestMemory(IEnumerable<GuestRegion> regions)
+    /// <param name="trackWrites">Remember which pages were written through this object.</param>
+    public GuestMemory(IEnumerable<GuestRegion> regions, bool trackWrites = false)
     {
         _regions = [.. regions];
+        if (trackWrites) _written = new(_regions.Select(static region => (ulong)region.Mapping.Length));
         for (var i = 1; i < _regions.Length; i++)
         {
             if (_regions[i].Start.Value < _regions[i - 1].End) throw new ArgumentException("Regions overlap or are out of order.", nameof(regions));
@@ -27,6 +30,9 @@ internal sealed partial class GuestMemory : IDisposable
 
     /// <summary>In bytes.</summary>
     public ulong Size => _regions.Aggregate(0ul, static (sum, region) => sum + region.Mapping.Length);
+
+    /// <summary>What was written through this object, where that is tracked.</summary>
+    public DirtyPages? Written => _written;
 
     /// <summary>Whether all of the range is memory of one region. An empty range is where its address is.</summary>
     public bool Contains(GuestAddress address, ulong length) => TryFind(address, length, out _);
@@ -45,7 +51,7 @@ internal sealed partial class GuestMemory : IDisposable
     public unsafe void Write<T>(GuestAddress address, in T value)
         where T : unmanaged
     {
-        var target = Resolve(address, (ulong)sizeof(T));
+        var target = ResolveWritable(address, (ulong)sizeof(T));
         // SAFETY: sizeof(T) bytes at `target` are mapped and writable until Dispose.
         MemoryMarshal.Write(new Span<byte>(target, sizeof(T)), in value);
     }
@@ -61,7 +67,7 @@ internal sealed partial class GuestMemory : IDisposable
     /// <exception cref="GuestMemoryException">Not the guest's memory; nothing was written.</exception>
     public unsafe void Write(GuestAddress address, ReadOnlySpan<byte> bytes)
     {
-        var target = Resolve(address, (ulong)bytes.Length);
+        var target = ResolveWritable(address, (ulong)bytes.Length);
         // SAFETY: as many bytes as `bytes` has are mapped and writable at `target` until Dispose.
         bytes.CopyTo(new Span<byte>(target, bytes.Length));
     }
@@ -81,7 +87,7 @@ internal sealed partial class GuestMemory : IDisposable
     public unsafe void StoreRelease(GuestAddress address, ushort value)
     {
         if ((address.Value & 1) != 0) throw new GuestMemoryException(address, sizeof(ushort));
-        var target = Resolve(address, sizeof(ushort));
+        var target = ResolveWritable(address, sizeof(ushort));
         // SAFETY: two aligned bytes, mapped and writable until Dispose.
         Volatile.Write(ref *(ushort*)target, value);
     }
@@ -89,27 +95,38 @@ internal sealed partial class GuestMemory : IDisposable
     /// <summary>Where the range lies in this process, for a system call that copies; never kept beyond the request.</summary>
     /// <exception cref="GuestMemoryException">Not the guest's memory.</exception>
     internal unsafe byte* Resolve(GuestAddress address, ulong length) =>
-        TryFind(address, length, out var region)
-            ? (byte*)region.Mapping.Address + (address.Value - region.Start.Value)
+        TryFind(address, length, out var index)
+            ? (byte*)_regions[index].Mapping.Address + (address.Value - _regions[index].Start.Value)
             : throw new GuestMemoryException(address, length);
+
+    /// <summary>A range that somebody beside the guest has written: who copies there without passing through this object says so.</summary>
+    internal void MarkWritten(GuestAddress address, ulong length)
+    {
+        if (_written is { } written && TryFind(address, length, out var index)) written.Mark(index, address.Value - _regions[index].Start.Value, length);
+    }
 
     public void Dispose()
     {
         foreach (var region in _regions) region.Mapping.Dispose();
     }
 
-    private bool TryFind(GuestAddress address, ulong length, out GuestRegion region)
+    private unsafe byte* ResolveWritable(GuestAddress address, ulong length)
     {
-        foreach (var candidate in _regions)
+        var target = Resolve(address, length);
+        MarkWritten(address, length);
+        return target;
+    }
+
+    private bool TryFind(GuestAddress address, ulong length, out int index)
+    {
+        for (index = 0; index < _regions.Length; index++)
         {
+            ref readonly var candidate = ref _regions[index];
             if (address.Value < candidate.Start.Value) continue;
             var offset = address.Value - candidate.Start.Value;
-            if (offset > candidate.Mapping.Length || length > candidate.Mapping.Length - offset) continue;
-            region = candidate;
-            return true;
+            if (offset <= candidate.Mapping.Length && length <= candidate.Mapping.Length - offset) return true;
         }
 
-        region = default;
         return false;
     }
 }

@@ -5,7 +5,7 @@ using RunnerVm.Vmm.Native.Libc;
 namespace RunnerVm.Vmm.Native.Memory;
 
 /// <summary>Owns a mapping; unmaps it once. Every access is checked against its length.</summary>
-internal sealed class MappedRegion : SafeHandle
+internal sealed partial class MappedRegion : SafeHandle
 {
     private const int MapFailed = -1;
     private const nuint LargePage = 2 << 20;
@@ -113,9 +113,9 @@ internal sealed class MappedRegion : SafeHandle
 
     protected override bool ReleaseHandle() => LibC.munmap(handle, Length) == 0;
 
-    private static MappedRegion Map(nuint length, int flags, int fd, string attempt, Func<int, string?>? fix = null)
+    private static MappedRegion Map(nuint length, int flags, int fd, string attempt, Func<int, string?>? fix = null, long offset = 0)
     {
-        var address = LibC.mmap(0, length, LibC.PROT_READ | LibC.PROT_WRITE, flags, fd, 0);
+        var address = LibC.mmap(0, length, LibC.PROT_READ | LibC.PROT_WRITE, flags, fd, offset);
         if (address != MapFailed) return new(address, length);
         var errno = Marshal.GetLastPInvokeError();
         throw new LinuxException(attempt, errno, fix?.Invoke(errno));

@@ -532,6 +532,9 @@ public sealed class VsockDeviceTests : IDisposable
         Assert.Equal(new byte[8], _guest.Driver.Bytes(room)); // VIRTIO_VSOCK_EVENT_TRANSPORT_RESET is zero
         _guest.Post();
         _guest.SendBytes(ports, 1);
+        _guest.AssertNothing(); // Until it says that it has understood, by giving the event's buffer back.
+        _guest.Driver.Queues[2].Add(room);
+        _guest.Driver.Queues[2].Kick();
         _guest.Receive(VsockOperation.Reset);
     }
 

@@ -9,7 +9,7 @@ namespace RunnerVm.Vmm.Monitor.Devices.Legacy;
 /// <remarks>Ports 0x60 (data) and 0x64 (status and commands).</remarks>
 /// <param name="interrupt">An edge on IRQ 1.</param>
 /// <param name="reset">Called on the vCPU that pulled the line.</param>
-internal sealed class I8042(EventFd interrupt, Action reset) : IBusDevice
+internal sealed partial class I8042(EventFd interrupt, Action reset) : IBusDevice
 {
     public const ushort Port = 0x60;
     public const int Ports = 5;

@@ -5,7 +5,7 @@ namespace RunnerVm.Vmm.Monitor.Devices.Legacy;
 
 /// <summary>A 16550A (National Semiconductor's data sheet): the guest's first console. It sends without taking any time.</summary>
 /// <param name="interrupt">An edge on IRQ 4.</param>
-internal sealed class SerialPort(SerialOutput output, EventFd interrupt) : IBusDevice
+internal sealed partial class SerialPort(SerialOutput output, EventFd interrupt) : IBusDevice
 {
     public const ushort Port = 0x3f8;
     public const int Ports = 8;

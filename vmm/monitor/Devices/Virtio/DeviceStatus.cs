@@ -51,6 +51,10 @@ internal static class DeviceStatusTransitions
         return next;
     }
 
+    /// <summary>Whether any sequence of writes leads there.</summary>
+    public static bool IsPossible(this DeviceStatus status) =>
+        (status & ~GivenUp) is DeviceStatus.Reset or DeviceStatus.Acknowledged or DeviceStatus.DriverFound or DeviceStatus.FeaturesAgreed or DeviceStatus.Running;
+
     /// <summary>Requests are served.</summary>
     public static bool IsRunning(this DeviceStatus status) => status == DeviceStatus.Running;
 

@@ -1,3 +1,5 @@
+using RunnerVm.Vmm.Monitor.Snapshots;
+
 namespace RunnerVm.Vmm.Monitor.Devices.Virtio;
 
 /// <summary>
@@ -34,6 +36,22 @@ internal interface IVirtioDevice : IDisposable
 
     /// <summary>The driver made buffers available, or may have. Runs on the event loop.</summary>
     void OnQueueNotified(int queue);
+
+    /// <summary>Of what <see cref="Save"/> writes.</summary>
+    byte SnapshotVersion => 1;
+
+    /// <summary>
+    /// What it knows beyond its configuration, on the event loop while no vCPU runs. Requests it has taken and not answered go
+    /// back to their queues first.
+    /// </summary>
+    void Save(StateWriter into);
+
+    /// <summary>
+    /// The same, into a new device of the same configuration; after <see cref="Activate"/> where the driver was ready. Nothing in
+    /// it is believed.
+    /// </summary>
+    /// <exception cref="BadStateException">It cannot be.</exception>
+    void Restore(ref StateReader from);
 
     /// <summary>Back to before <see cref="Activate"/>: forgets queues, stops watching. The driver may activate again.</summary>
     void Reset();

@@ -1,3 +1,4 @@
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Devices.Virtio;
@@ -109,6 +110,43 @@ internal sealed class Virtqueue(string device, int index, ushort maximumSize)
 
         _signalledUsed = _nextUsed;
         if ((memory.LoadAcquire(DriverArea) & NoInterruptFlag) == 0) _interrupt!();
+    }
+
+    /// <summary>Has the driver notify of its next request, and tells how many it has made so far (modulo 2^16).</summary>
+    public ushort AwaitNext()
+    {
+        if (_memory is not { } memory) return 0;
+        var made = memory.LoadAcquire(DriverArea + 2);
+        if (_eventIndex) memory.StoreRelease(DeviceArea + RingHeader + (Size * UsedElement), made);
+        return made;
+    }
+
+    /// <summary>How many requests the driver has made so far (modulo 2^16).</summary>
+    public ushort Made => _memory?.LoadAcquire(DriverArea + 2) ?? 0;
+
+    public void Save(StateWriter into)
+    {
+        into.Number(Size);
+        into.Flag(Ready);
+        into.Number(DescriptorTable.Value);
+        into.Number(DriverArea.Value);
+        into.Number(DeviceArea.Value);
+        into.Number(_nextAvailable);
+        into.Number(_nextUsed);
+        into.Number(_signalledUsed);
+    }
+
+    /// <summary>Before <see cref="Activate"/>, which checks what it names.</summary>
+    public void Restore(ref StateReader from)
+    {
+        Size = from.Number<ushort>();
+        Ready = from.Flag("a queue's readiness");
+        DescriptorTable = new(from.Number<ulong>());
+        DriverArea = new(from.Number<ulong>());
+        DeviceArea = new(from.Number<ulong>());
+        _nextAvailable = from.Number<ushort>();
+        _nextUsed = from.Number<ushort>();
+        _signalledUsed = from.Number<ushort>();
     }
 
     internal BrokenDeviceException Broken(string field, string problem) => new(device, index, field, problem);

@@ -1,6 +1,7 @@
 using RunnerVm.Vmm.Monitor.Configuration;
 using RunnerVm.Vmm.Monitor.Control;
 using RunnerVm.Vmm.Monitor.RateLimiting;
+using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native.Handles;
 
 namespace RunnerVm.Vmm.Monitor.Devices.Virtio.Rng;
@@ -48,6 +49,15 @@ internal sealed class RngDevice(Entropy configuration, TimeProvider? clock = nul
     }
 
     public void OnQueueNotified(int queue) => Serve();
+
+    /// <summary>It knows nothing.</summary>
+    public void Save(StateWriter into)
+    {
+    }
+
+    public void Restore(ref StateReader from)
+    {
+    }
 
     public void Reset()
     {

@@ -7,7 +7,7 @@ using RunnerVm.Vmm.Native.Memory;
 namespace RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
 
 /// <summary>Sockets between guest and host (virtio 1.2, 5.10): the queues, and what waits for them.</summary>
-internal sealed class VsockDevice : IVirtioDevice
+internal sealed partial class VsockDevice : IVirtioDevice
 {
     private const int Receive = 0; // The guest's view: packets for it.
     private const int Transmit = 1;
@@ -16,8 +16,6 @@ internal sealed class VsockDevice : IVirtioDevice
 
     /// <summary>Packets of a queue in one go; then others on the event loop have their turn.</summary>
     private const int Share = QueueSize;
-
-    private const uint TransportReset = 0; // VIRTIO_VSOCK_EVENT_TRANSPORT_RESET
 
     private readonly uint _guestCid;
     private readonly TimeProvider _time;
@@ -29,7 +27,6 @@ internal sealed class VsockDevice : IVirtioDevice
     private DeviceActivation? _activation;
     private Watch? _timerWatch;
     private long? _armed;
-    private bool _resetToTell;
 
     /// <exception cref="VmmFaultException">The identifier is taken, or the socket cannot be made.</exception>
     public VsockDevice(Configuration.Vsock configuration, TimeProvider? time = null)
@@ -78,7 +75,7 @@ internal sealed class VsockDevice : IVirtioDevice
 
     public void OnQueueNotified(int queue)
     {
-        if (queue == Event) TellReset();
+        if (queue == Event) OnEventQueue();
         else Serve();
     }
 
@@ -88,18 +85,7 @@ internal sealed class VsockDevice : IVirtioDevice
         _multiplexer.Reset();
         _timerWatch?.Dispose();
         _timer.Disarm();
-        (_activation, _timerWatch, _armed, _resetToTell) = (null, null, null, false);
-    }
-
-    /// <summary>
-    /// The guest wakes up in another place: its connections are gone, and it is told so by an event, after which it reads its
-    /// identifier again (5.10.6.7). Listening sockets of the guest stay.
-    /// </summary>
-    public void ResetTransport()
-    {
-        _multiplexer.Reset();
-        _resetToTell = true;
-        TellReset();
+        (_activation, _timerWatch, _armed, _resetToTell, _told) = (null, null, null, false, null);
     }
 
     public void Dispose()
@@ -138,7 +124,7 @@ internal sealed class VsockDevice : IVirtioDevice
     private bool ServeReceive(Virtqueue queue)
     {
         var left = Share;
-        while (left > 0 && _multiplexer.HasPackets && queue.TryPop(_chain))
+        while (left > 0 && !ResetPending && _multiplexer.HasPackets && queue.TryPop(_chain))
         {
             if (!TryFill(out var written))
             {
@@ -179,17 +165,6 @@ internal sealed class VsockDevice : IVirtioDevice
         _head.CopyFrom(0, bytes);
         written = VsockHeader.Bytes + header.Length;
         return true;
-    }
-
-    private void TellReset()
-    {
-        if (!_resetToTell || _activation is not { } activation || !activation.Queues[Event].TryPop(_chain)) return;
-        Span<byte> bytes = stackalloc byte[sizeof(uint)];
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes, TransportReset);
-        var written = _chain.Writable.CopyFrom(0, bytes);
-        activation.Queues[Event].Push(_chain.Head, (uint)written);
-        activation.Queues[Event].NotifyDriver();
-        _resetToTell = false;
     }
 
     private void OnTimer()

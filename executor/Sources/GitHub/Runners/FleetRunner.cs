@@ -1,0 +1,66 @@
+namespace RunnerVm.Sources.GitHub.Runners;
+
+/// <summary>One runner of a fleet, from the wish for it to its end. Whoever runs its machine moves it forward.</summary>
+internal sealed class FleetRunner : IDisposable
+{
+    private readonly RunnerFleet _fleet;
+    private readonly CancellationTokenSource _retired = new();
+    private readonly CancellationTokenSource _completed = new();
+
+    internal FleetRunner(RunnerFleet fleet, string name) => (_fleet, Name) = (fleet, name);
+
+    /// <summary>Unique in its scope; starts with the fleet's prefix, by which a sweep knows its own.</summary>
+    public string Name { get; }
+
+    public RunnerState State { get; internal set; }
+
+    /// <summary>It has run, or runs, a job.</summary>
+    public bool HadJob { get; internal set; }
+
+    /// <summary>What GitHub said of its job; null before, and where GitHub says nothing.</summary>
+    public GitHubJobFacts? Job { get; internal set; }
+
+    /// <summary>Nobody waits for it any more: to be ended, unless it got a job meanwhile.</summary>
+    public CancellationToken Retired => _retired.Token;
+
+    /// <summary>GitHub says its job is over.</summary>
+    public CancellationToken Completed => _completed.Token;
+
+    /// <param name="state">A later one than now; an earlier one is what a slow message says, and ignored.</param>
+    public void Enter(RunnerState state) => _fleet.Move(this, state);
+
+    public void Dispose()
+    {
+        _fleet.Move(this, RunnerState.Ended);
+        _retired.Dispose();
+        _completed.Dispose();
+    }
+
+    internal void Retire() => Cancel(_retired);
+
+    internal void Complete() => Cancel(_completed);
+
+    /// <summary>Not under the fleet's lock: whoever listens may ask the fleet something.</summary>
+    private static void Cancel(CancellationTokenSource source) => ThreadPool.QueueUserWorkItem(static s =>
+    {
+        try
+        {
+            s.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself in between.
+        }
+    }, source, preferLocal: false);
+}
+
+/// <summary>Which job a runner got, for logs and for people.</summary>
+/// <param name="Repository">OWNER/NAME.</param>
+/// <param name="Name">As GitHub shows it.</param>
+/// <param name="RunId">Number of the workflow run.</param>
+internal sealed record GitHubJobFacts(string Repository, string Name, long RunId)
+{
+    public string? WorkflowRef { get; init; }
+
+    public override string ToString() => $"{Repository} run {RunId}, {Name}";
+}

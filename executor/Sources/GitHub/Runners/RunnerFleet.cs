@@ -1,0 +1,143 @@
+using System.Security.Cryptography;
+
+namespace RunnerVm.Sources.GitHub.Runners;
+
+/// <summary>
+/// The runners of one source on this host: how many are wanted, which there are. A listener or a poller says how many
+/// there should be; the agent takes the wishes and gives each a machine. Thread safe.
+/// </summary>
+internal sealed class RunnerFleet(string prefix, TimeProvider time)
+{
+    /// <summary>
+    /// How long a runner that had a job and ended still stands for it. GitHub's counts learn of a job's end a moment later,
+    /// and in that moment would ask for a runner nobody needs.
+    /// </summary>
+    private static readonly TimeSpan Settling = TimeSpan.FromMinutes(2);
+
+    private readonly Lock _gate = new();
+    private readonly List<FleetRunner> _runners = [];
+    private readonly List<(string Name, DateTimeOffset Ended)> _unsettled = [];
+    private readonly HashSet<string> _completedEarly = [];
+    private TaskCompletionSource _wish = New();
+    private int _wanted;
+
+    /// <summary>Runners whose machines exist or are about to.</summary>
+    public int Live
+    {
+        get
+        {
+            lock (_gate) return _runners.Count;
+        }
+    }
+
+    /// <summary>Those that have a job now.</summary>
+    public int Busy
+    {
+        get
+        {
+            lock (_gate) return _runners.Count(static r => r.State == RunnerState.Busy);
+        }
+    }
+
+    public IReadOnlyList<FleetRunner> Runners
+    {
+        get
+        {
+            lock (_gate) return [.. _runners];
+        }
+    }
+
+    /// <summary>How many runners there should be now, in all. Surplus ones without a job are asked to go.</summary>
+    public void Want(int count)
+    {
+        lock (_gate)
+        {
+            _wanted = Math.Max(count, 0);
+            Forget();
+            foreach (var idle in _runners.Where(static r => r.State < RunnerState.Busy).Reverse().Take(_runners.Count - _wanted)) idle.Retire();
+            if (Missing > 0) _wish.TrySetResult();
+        }
+    }
+
+    /// <summary>Waits until a runner is wanted that there is not.</summary>
+    public async Task WaitAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task wish;
+            lock (_gate)
+            {
+                Forget();
+                if (Missing > 0) return;
+                if (_wish.Task.IsCompleted) _wish = New();
+                wish = _wish.Task;
+            }
+
+            await wish.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Takes one wish. The runner is the caller's to dispose, which ends it.</summary>
+    /// <returns>Null: there are enough.</returns>
+    public FleetRunner? TryBegin()
+    {
+        lock (_gate)
+        {
+            Forget();
+            if (Missing <= 0) return null;
+            var runner = new FleetRunner(this, $"{prefix}{RandomNumberGenerator.GetHexString(10, lowercase: true)}");
+            _runners.Add(runner);
+            return runner;
+        }
+    }
+
+    /// <summary>Whoever asks next sees all that has ended: nobody stands for it any more.</summary>
+    public void Settle()
+    {
+        lock (_gate) _unsettled.Clear();
+    }
+
+    /// <summary>GitHub gave a runner a job; heard from GitHub or from the runner itself, in any order.</summary>
+    public void JobStarted(string runnerName, GitHubJobFacts? job)
+    {
+        lock (_gate)
+        {
+            if (_runners.Find(r => r.Name == runnerName) is not { } runner) return;
+            runner.Job ??= job;
+            MoveNeedsLock(runner, RunnerState.Busy);
+        }
+    }
+
+    /// <summary>GitHub says that a runner's job is over.</summary>
+    public void JobCompleted(string runnerName)
+    {
+        lock (_gate)
+        {
+            var runner = _runners.Find(r => r.Name == runnerName);
+            if (runner is null) _unsettled.RemoveAll(u => u.Name == runnerName);
+            else if (_completedEarly.Add(runnerName)) runner.Complete();
+        }
+    }
+
+    internal void Move(FleetRunner runner, RunnerState state)
+    {
+        lock (_gate) MoveNeedsLock(runner, state);
+    }
+
+    private int Missing => _wanted - _runners.Count - _unsettled.Count;
+
+    private void MoveNeedsLock(FleetRunner runner, RunnerState state)
+    {
+        if (state <= runner.State) return;
+        runner.State = state;
+        if (state == RunnerState.Busy) runner.HadJob = true;
+        if (state != RunnerState.Ended) return;
+        _runners.Remove(runner);
+        if (!_completedEarly.Remove(runner.Name) && runner.HadJob) _unsettled.Add((runner.Name, time.GetUtcNow()));
+        if (Missing > 0) _wish.TrySetResult();
+    }
+
+    private void Forget() => _unsettled.RemoveAll(u => time.GetUtcNow() - u.Ended > Settling);
+
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
