@@ -68,7 +68,7 @@ internal sealed class AgentSession : IDisposable
                 PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
-                Snapshots = chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: true) : null,
+                Snapshots = chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: true, new CloneRecord(new FactCache(data))) : null,
                 Time = time,
             };
         }
