@@ -74,6 +74,5 @@ internal enum LabPlace
     Host,
 }
 
-/// <param name="Cpus">Of the lab's machine; the software CPU uses a thread for each.</param>
 /// <param name="MemoryMib">Of the lab's machine.</param>
-internal sealed record LabRequest(int Cpus = 2, int MemoryMib = 3072, LabPlace Place = LabPlace.Auto);
+internal sealed record LabRequest(int MemoryMib = 3072, LabPlace Place = LabPlace.Auto);

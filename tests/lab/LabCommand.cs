@@ -65,7 +65,6 @@ internal sealed class LabCommand
         switch (name)
         {
             case "--timeout" when number > 0: _timeout = TimeSpan.FromSeconds(number); return null;
-            case "--cpus" when number is > 0 and <= 32: _request = _request with { Cpus = number }; return null;
             case "--memory" when number >= 512: _request = _request with { MemoryMib = number }; return null;
             case "--place" when Enum.TryParse<LabPlace>(value, ignoreCase: true, out var place): _request = _request with { Place = place }; return null;
             case "--send" when Directory.Exists(value): _send = value; return null;

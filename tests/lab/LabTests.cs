@@ -18,6 +18,14 @@ public sealed class LabTests(LabFixture lab)
     }
 
     [Fact]
+    public async Task A_machine_that_is_the_lab_has_one_processor_for_the_emulators_sake()
+    {
+        var place = await lab.LabAsync();
+        Assert.SkipUnless(place is MachineLab, "the host itself is the lab: its KVM is the processor's");
+        Assert.Equal("1\n", (await lab.RunAsync("nproc")).ExpectExit(0).Output);
+    }
+
+    [Fact]
     public async Task Output_errors_and_status_come_out_exactly()
     {
         var result = await lab.RunAsync("""printf 'one\n\0two'; printf 'three' >&2; exit 37""");

@@ -30,7 +30,7 @@ public sealed class MonitorTests(LabFixture lab) : LeavesNothing(lab)
 
     /// <summary>The executor's tests have the other numbers.</summary>
     [Fact]
-    public async Task Eight_processors_come_online_on_a_host_that_has_two()
+    public async Task Eight_processors_come_online_on_a_host_that_has_fewer()
     {
         var result = await RunAsync("configure vmlinux cpus,reboot 8 ''; monitor; exit $?");
         Assert.Matches("guest: cpus 8\r?\n", result.Output);
@@ -54,9 +54,6 @@ public sealed class MonitorTests(LabFixture lab) : LeavesNothing(lab)
     [Fact]
     public async Task What_one_machine_wrote_at_random_the_next_one_reads_and_what_it_discards_the_host_gets_back()
     {
-        Assert.SkipUnless(
-            Environment.GetEnvironmentVariable("RUNNERVM_SOAK") == "1",
-            "of three runs of this whole suite its guest stood still in one, while it wrote, and why is not known yet: tests/run --soak");
         var result = await RunAsync($$"""
             truncate -s {{DiskMib}}M disk; head -c 1M /dev/urandom > fixed; sha256sum fixed > sum
             configure vmlinux write:vda:7,reboot 2 '{{Disk}}'; monitor || exit 1

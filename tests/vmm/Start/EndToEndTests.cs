@@ -168,7 +168,9 @@ public sealed class EndToEndTests : IDisposable
         socket.Send("the end"u8);
         Assert.Equal(0, program.WaitForEnd().Status);
         var metrics = LastMetrics();
-        Assert.Equal((2, 2, 1), (Of(metrics, "mmds", "rx_accepted"), Of(metrics, "mmds", "tx_frames"), Of(metrics, "mmds", "connections_created")));
+        Assert.Equal((2, 1), (Of(metrics, "mmds", "rx_accepted"), Of(metrics, "mmds", "connections_created")));
+        // The guest never acknowledges the SYN+ACK: on a busy host it is sent again before the guest ends.
+        Assert.InRange(Of(metrics, "mmds", "tx_frames"), 2, 8);
         Assert.Equal(1, Of(metrics, "net_eth0", "tx_packets_count"));
     });
 
