@@ -26,7 +26,7 @@ internal sealed class GitLabKeeper(KeeperOrder order)
     private static readonly TimeSpan ParentCheck = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time = TimeProvider.System;
-    private bool _ready;
+    private volatile bool _ready;
 
     public static async Task<int> RunAsync()
     {
@@ -106,8 +106,9 @@ internal sealed class GitLabKeeper(KeeperOrder order)
 
     private Task ReadyAsync()
     {
-        Say(new() { Ready = true });
+        // Before it is said: prepare ends as soon as it hears it, and its end must not be taken for its death.
         _ready = true;
+        Write(new() { Ready = true });
         return Task.CompletedTask;
     }
 
@@ -132,9 +133,14 @@ internal sealed class GitLabKeeper(KeeperOrder order)
         }, null, ParentCheck, ParentCheck);
     }
 
+    /// <summary>Nobody listens once prepare has gone.</summary>
     private void Say(KeeperWord word)
     {
-        if (_ready) return;
+        if (!_ready) Write(word);
+    }
+
+    private static void Write(KeeperWord word)
+    {
         try
         {
             Console.Out.WriteLine(JsonSerializer.Serialize(word, KeeperJson.Default.KeeperWord));
