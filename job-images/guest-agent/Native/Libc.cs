@@ -143,4 +143,7 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int reboot(int command);
+
+    [LibraryImport(Library)]
+    public static partial void _exit(int status);
 }

@@ -14,13 +14,20 @@ internal static class ThawStep
     public const string ScriptFolder = "/run/runnervm";
 
     /// <param name="received">Stopwatch timestamp of the request's arrival.</param>
+    /// <param name="disks">Null in a sandbox.</param>
     /// <returns>The answer for the host, and the workplace unless it carries an error.</returns>
-    public static (ThawResult Result, Workplace? Workplace) Run(ThawRequest request, long received, Disks disks, GuestConnection connection, TimeSpan bootTime)
+    public static (ThawResult Result, Workplace? Workplace) Run(ThawRequest request, long received, Disks? disks, GuestConnection connection, TimeSpan bootTime)
     {
         var started = Stopwatch.GetTimestamp();
         var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
         try
         {
+            if (disks is null)
+            {
+                var sandboxed = SandboxThaw.Run(request, connection);
+                return (result with { ThawMilliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, sandboxed);
+            }
+
             // What the request has waited here since it came is part of the time by now.
             Identity.SetClock(request.UnixTimeNanoseconds + (long)Stopwatch.GetElapsedTime(received).TotalNanoseconds);
             Identity.CreditEntropy(request.Entropy);
@@ -54,7 +61,7 @@ internal static class ThawStep
         return new(request.Workspace, ScriptFolder, scratch, JobCgroup.TryCreate("/sys/fs/cgroup"));
     }
 
-    private static void WriteIdentityFiles(ThawRequest request)
+    internal static void WriteIdentityFiles(ThawRequest request)
     {
         KernelFile.CreateFolders("/etc");
         var hosts = $"127.0.0.1 localhost\n127.0.1.1 {request.Hostname}\n::1 localhost ip6-localhost ip6-loopback\n";
