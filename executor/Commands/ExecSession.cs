@@ -53,7 +53,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
             EgressOptions = new() { DnsServers = settings.DnsServers },
             ArtifactsPath = settings.ArtifactsPath,
         };
-        return JobExit.Code(await new JobRun(job, host, log, stop).RunAsync());
+        return JobExit.Code(await new JobRun(job, new LocalWork(job, host, log, stop), host, log, stop).RunAsync());
     }
 
     private AbandonedReaderGuard CreateSink(StopRequest stop)

@@ -15,7 +15,7 @@ internal static class GuestIdentity
         Entropy = RandomNumberGenerator.GetBytes(EntropyBytes),
         Hostname = job.Id,
         MachineId = RandomNumberGenerator.GetHexString(32, lowercase: true),
-        Workspace = StepPlan.Workspace,
+        Workspace = job.Folder,
         Network = job.Network.Kind != NetworkKind.None,
     };
 }

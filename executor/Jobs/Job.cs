@@ -36,6 +36,12 @@ internal sealed record Job
     /// <summary>What the job may reach outside its machine.</summary>
     public NetworkRequest Network { get; init; } = NetworkRequest.OpenInternet;
 
+    /// <summary>Absolute path of the folder in the guest that lies on the scratch disk and that programs start in.</summary>
+    public string Folder { get; init; } = StepPlan.Workspace;
+
+    /// <summary>Name of the job's folder below <c>runs/</c>, where somebody else must find it; null for one by chance.</summary>
+    public string? RunFolder { get; init; }
+
     /// <summary>Bound on everything from the machine's start to the last step's end.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromHours(1);
 }

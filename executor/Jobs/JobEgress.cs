@@ -18,7 +18,7 @@ internal sealed class JobEgress : IAsyncDisposable
     {
         (_log, _auditPath) = (log, auditPath);
         var masker = NameMasker(job);
-        _audit = EgressAudit.Create(auditPath, () => Step(job, log, masker), time, masker is null ? null : masker.Mask);
+        _audit = EgressAudit.Create(auditPath, () => Step(log), time, masker is null ? null : masker.Mask);
         if (job.Network.Kind != NetworkKind.None) _gateway = new(EgressPolicy.Compile(job.Network, new HostAddresses(time)), _audit, options, time);
     }
 
@@ -57,10 +57,5 @@ internal sealed class JobEgress : IAsyncDisposable
         return new(job.Secrets.SelectMany(static s => new[] { s.Value, s.Value.ToLowerInvariant() }));
     }
 
-    private static EgressStep? Step(Job job, JobLog log, SecretMasker? masker)
-    {
-        if (log.CurrentStep is not { } step) return null;
-        var name = job.Steps[step].Name;
-        return new(step, masker is null ? name : masker.Mask(name));
-    }
+    private static EgressStep? Step(JobLog log) => log.CurrentStep is { } step ? new(step.Index, step.Name) : null;
 }

@@ -12,7 +12,7 @@ namespace RunnerVm.Jobs;
 /// The whole life of one job. Each phase takes what the one before made, and the language's reverse order of disposal
 /// gives everything back: guest, machine, scratch disk, lease. Whatever happens there is exactly one outcome.
 /// </summary>
-internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop)
+internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, StopRequest stop)
 {
     private JobPhase _phase = JobPhase.Queued;
     private long _phaseStarted = host.Time.GetTimestamp();
@@ -41,7 +41,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         try
         {
             await EnterAsync(JobPhase.Claimed);
-            await using var lease = _lease = host.Ledger.Take(job.Id);
+            await using var lease = _lease = host.Ledger.Take(job.Id, job.RunFolder);
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
@@ -72,11 +72,10 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         {
             await using var guest = await ConnectAsync(machine, egress);
             await EnterAsync(JobPhase.Running);
-            if (job.Workspace is { } workspace) await new WorkspaceTransfer(guest, log).SendAsync(workspace, StepPlan.Workspace, stop.Asked);
-            var outcome = await new StepSequence(job, guest, log, host.Time, stop).RunAsync();
+            var outcome = await work.RunAsync(guest);
 
             await EnterAsync(JobPhase.Collecting);
-            await CollectAsync(guest, outcome, lease);
+            outcome = await work.CollectAsync(guest, outcome, lease);
             await EnterAsync(JobPhase.Destroying);
             return outcome;
         }
@@ -91,22 +90,6 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         }
     }
 
-    /// <summary>Artifacts come out; that they cannot be packed fails a job that had not failed before.</summary>
-    private async Task CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease)
-    {
-        if (job.Artifacts is not { } artifacts || !StepPlan.Runs(artifacts.When, outcome is not JobOutcome.Succeeded)) return;
-        // Written down first, so that the next sweep finds what we may leave half-written.
-        lease.Record(_phase, unfinished: ArtifactFolder.Unfinished(host.ArtifactFolder(job)));
-        try
-        {
-            await new ArtifactTransfer(guest, log, host).ReceiveAsync(job, artifacts, StepPlan.Workspace, stop.Asked);
-        }
-        catch (GuestFailedException e) when (outcome is not JobOutcome.Succeeded)
-        {
-            await log.NoticeAsync($"The artifacts could not be collected: {e.Message}");
-        }
-    }
-
     private async Task<GuestSession> ConnectAsync(Machine machine, JobEgress egress)
     {
         using var deadline = new CancellationTokenSource(host.BootTimeout, host.Time);
@@ -114,7 +97,7 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
         GuestSession? guest = null;
         try
         {
-            guest = await GuestSession.ConnectAsync(machine.GuestStream, egress.ServeAsync, patience.Token);
+            guest = await GuestSession.ConnectAsync(machine.GuestStream, (channel, ended) => ServeAsync(channel, egress, ended), patience.Token);
             var thaw = await guest.ThawAsync(GuestIdentity.For(job, host.Time), patience.Token);
             await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, thaw.BootMilliseconds, thaw.ThawMilliseconds);
             return guest;
@@ -126,6 +109,9 @@ internal sealed class JobRun(Job job, JobHost host, JobLog log, StopRequest stop
             throw new MachineException($"The agent in the machine did not answer within {host.BootTimeout.TotalSeconds:0} s.");
         }
     }
+
+    private Task ServeAsync(GuestChannel channel, JobEgress egress, CancellationToken ended) =>
+        channel.Kind is ChannelKind.Dial or ChannelKind.Dns ? egress.ServeAsync(channel, ended) : work.ServeAsync(channel, ended);
 
     /// <summary>Says why a machine in use failed: by its own exit, by breaking the rules, or by ours.</summary>
     private async Task<JobOutcome> JudgeAsync(Exception e, Machine machine)

@@ -13,12 +13,13 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
     private const int Attempts = 100;
 
     /// <summary>Enters a job. The lease is the caller's: disposing it removes the folder with all in it.</summary>
-    /// <exception cref="UserException">The data directory cannot be written.</exception>
-    public Lease Take(string jobId)
+    /// <param name="name">Of its folder, at most 16 letters and digits; null for one by chance.</param>
+    /// <exception cref="UserException">The data directory cannot be written, or the named folder is in use.</exception>
+    public Lease Take(string jobId, string? name = null)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            var folder = Path.Combine(data.Runs, RandomNumberGenerator.GetHexString(8, lowercase: true));
+            var folder = Path.Combine(data.Runs, name ?? RandomNumberGenerator.GetHexString(8, lowercase: true));
             try
             {
                 Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -29,7 +30,12 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
                     $"Cannot enter the job in {data.Runs}: {e.Message} Check its rights and the free space, or set RUNNERVM_HOME.", e);
             }
 
-            if (RunLock.TryCreate(folder) is not { } held) continue;
+            if (RunLock.TryCreate(folder) is not { } held)
+            {
+                if (name is null) continue;
+                throw new UserException(ExitCodes.RunnerFailed, $"Cannot enter the job in {folder}: it runs there already. End that run first.");
+            }
+
             var record = new RunRecord(jobId, Environment.ProcessId, time.GetUtcNow(), JobPhase.Claimed, null);
             try
             {

@@ -12,10 +12,10 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ArrayBufferWriter<byte> _masked = new();
     private readonly Dictionary<OutputStream, MaskedStream> _open = [];
-    private int _step = -1;
+    private RunningStep? _step;
 
     /// <summary>The step that runs, for records kept beside the log; null between steps.</summary>
-    public int? CurrentStep => Volatile.Read(ref _step) is var step and >= 0 ? step : null;
+    public RunningStep? CurrentStep => Volatile.Read(ref _step);
 
     public Task PhaseAsync(JobPhase phase, JobPhase previous, TimeSpan elapsed) =>
         EmitAsync(new JobEvent.PhaseEntered(time.GetUtcNow(), phase, previous, elapsed));
@@ -37,8 +37,9 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
 
     public Task StepStartedAsync(int index, string name)
     {
-        Volatile.Write(ref _step, index);
-        return EmitAsync(new JobEvent.StepStarted(time.GetUtcNow(), index, masker.Mask(name)));
+        var step = new RunningStep(index, masker.Mask(name));
+        Volatile.Write(ref _step, step);
+        return EmitAsync(new JobEvent.StepStarted(time.GetUtcNow(), index, step.Name));
     }
 
     public Task StepSkippedAsync(int index, string name) =>
@@ -48,7 +49,7 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     public async Task StepFinishedAsync(int index, string name, int exitCode, TimeSpan elapsed, string? diagnosis)
     {
         foreach (var stream in _open.Keys.ToArray()) await CompleteAsync(index, stream);
-        Volatile.Write(ref _step, -1);
+        Volatile.Write(ref _step, null);
         var said = diagnosis is null ? null : masker.Mask(diagnosis);
         await EmitAsync(new JobEvent.StepFinished(time.GetUtcNow(), index, masker.Mask(name), exitCode, elapsed, said));
     }
@@ -123,3 +124,6 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
         _ => outcome,
     };
 }
+
+/// <param name="Name">Masked.</param>
+internal sealed record RunningStep(int Index, string Name);

@@ -68,7 +68,7 @@ internal sealed class JobBench : IDisposable
             ArtifactsPath = Artifacts,
         };
 
-        var outcome = await new JobRun(job, host, log, Stop).RunAsync().WaitAsync(Patience);
+        var outcome = await new JobRun(job, new LocalWork(job, host, log, Stop), host, log, Stop).RunAsync().WaitAsync(Patience);
         CheckAfterwards(ledger, engine, outcome);
         return outcome;
     }
