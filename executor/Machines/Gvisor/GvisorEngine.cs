@@ -44,7 +44,7 @@ internal sealed class GvisorEngine(string agent, RunscProgram program, TimeProvi
         SandboxBundle.Write(folders.Bundle, spec, agent, folders.Host);
 
         using var socket = RunSocket.Listen(Path.Combine(folders.Host, SandboxBundle.SocketName));
-        var (wrapper, arguments) = RunscCommandLine.Build(path, release, spec, Processors.Choose(spec.Cpus), diskBytes, folders);
+        var (wrapper, arguments) = RunscCommandLine.Build(path, release, spec, HostCpus.Choose(spec.Cpus), diskBytes, folders);
         var process = await EngineProcess.StartAsync(_starter, wrapper, arguments);
         try
         {

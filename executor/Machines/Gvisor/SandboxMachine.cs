@@ -11,6 +11,9 @@ internal sealed class SandboxMachine : Machine
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
 
+    /// <summary>128 and SIGXFSZ: a file has met its bound (setrlimit(2), RLIMIT_FSIZE). gVisor has no way to say "disk full" to the job.</summary>
+    private const int FileTooLarge = 128 + 25;
+
     /// <summary>gVisor's own, beside the job's: the sentry's heap and tables, the gofer.</summary>
     private const long OwnShare = 128L << 20;
 
@@ -19,7 +22,7 @@ internal sealed class SandboxMachine : Machine
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watching;
-    private string? _verdict;
+    private string? _bound;
 
     /// <param name="process">Owned.</param>
     /// <param name="guestStream">Owned.</param>
@@ -64,7 +67,7 @@ internal sealed class SandboxMachine : Machine
         while (await tick.WaitForNextTickAsync(_stop.Token))
         {
             if (ProcessTree.MemoryOf(_process.ProcessId).OwnBytes <= limit) continue;
-            _verdict = $"its memory ({memoryMib} MiB) was full. Give it more by 'runner: memory:' or --memory";
+            _bound = $"The sandbox's memory ({memoryMib} MiB) was full. Give it more by 'runner: memory:' or --memory.";
             await _process.DisposeAsync();
             return;
         }
@@ -74,9 +77,7 @@ internal sealed class SandboxMachine : Machine
     private async Task<MachineExit> JudgeAsync()
     {
         var exit = await _process.Exited;
-        // Go's words for the signal of setrlimit(2), RLIMIT_FSIZE; gVisor cannot tell its programs that a disk is full.
-        if (exit.StandardError.Contains("SIGXFSZ", StringComparison.Ordinal) || exit.StandardError.Contains("file too large", StringComparison.Ordinal))
-            _verdict ??= "its disk was full. Give it more by 'runner: disk:' or --disk";
-        return _verdict is null ? exit : new(1, _verdict);
+        if (exit.ExitCode == FileTooLarge) _bound ??= "The sandbox's disk was full. Give it more by 'runner: disk:' or --disk.";
+        return exit with { Bound = _bound };
     }
 }

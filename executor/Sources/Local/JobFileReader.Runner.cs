@@ -35,7 +35,7 @@ internal sealed partial class JobFileReader
         return machine with
         {
             Engine = engine,
-            Isolation = ReadIsolation(runner, engine),
+            AskedIsolation = ReadIsolation(runner, engine),
             Cpus = runner.WholeNumber("cpus", JobFileLimits.LeastCpus, JobFileLimits.MostCpus) ?? machine.Cpus,
             MemoryMib = memory is { } bytes ? JobFileLimits.MebibytesOf(bytes) : machine.MemoryMib,
             DiskBytes = runner.Size("disk", JobFileLimits.LeastDisk, JobFileLimits.MostDisk) ?? machine.DiskBytes,
@@ -43,14 +43,10 @@ internal sealed partial class JobFileReader
         };
     }
 
-    /// <summary>Kernel-level unless told otherwise; who names gVisor has told otherwise.</summary>
-    private Isolation ReadIsolation(Fields runner, string engine)
+    /// <summary>Null where the file does not say.</summary>
+    private Isolation? ReadIsolation(Fields runner, string engine)
     {
-        if (!runner.Choice("isolation", Vocabulary.Isolations, out var isolation))
-        {
-            return engine == "gvisor" ? Isolation.Process : Isolation.Kernel;
-        }
-
+        if (!runner.Choice("isolation", Vocabulary.Isolations, out var isolation)) return null;
         if (engine == "gvisor" && isolation == Isolation.Kernel)
         {
             problems.Add(

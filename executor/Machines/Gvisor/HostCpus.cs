@@ -3,7 +3,7 @@ using System.Globalization;
 namespace RunnerVm.Machines.Gvisor;
 
 /// <summary>Which of the host's processors a sandbox runs on: it sees as many as it may use, and no others.</summary>
-internal static class Processors
+internal static class HostCpus
 {
     /// <summary>So many of those we may use ourselves, chosen at random so that sandboxes spread.</summary>
     public static IReadOnlyList<int> Choose(int count)
