@@ -11,6 +11,7 @@ internal static class CommandTree
         {
             ExecCommand.Create(),
             ImageCommand.Create(),
+            SnapshotCommand.Create(),
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };

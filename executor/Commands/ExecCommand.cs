@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RunnerVm.Jobs;
 using RunnerVm.Options;
+using RunnerVm.Snapshots;
 using RunnerVm.Sources.Local;
 
 namespace RunnerVm.Commands;
@@ -22,6 +23,7 @@ internal static class ExecCommand
     private static readonly Option<string?> Network = new("--network") { Description = "none or open; wins over the file's." };
     private static readonly Option<string[]> Allow = new("--allow") { Description = "What the job may reach besides: github.com, 10.0.0.0/8:5432, or host:8080 for a port of this host. Repeatable." };
     private static readonly Option<string[]> Dns = new("--dns") { Description = "Address (and :port) of a DNS server to ask instead of this host's. Repeatable." };
+    private static readonly Option<bool> Cold = new("--cold") { Description = "Boot the machine, even where a snapshot of its kind is there, and leave none behind." };
     private static readonly Option<bool> Json = new("--json") { Description = "Print every event as one JSON object a line." };
     private static readonly Option<bool> Timings = new("--timings") { Description = "Print how long each phase took." };
     private static readonly Option<bool> Quiet = new("--quiet", "-q") { Description = "Print the job's output and errors, nothing else." };
@@ -31,7 +33,7 @@ internal static class ExecCommand
     {
         var command = new Command("exec", "Run the job in a file, in a machine of its own.")
         {
-            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Allow, Dns, Json, Timings, Quiet, Check,
+            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Allow, Dns, Cold, Json, Timings, Quiet, Check,
         };
         command.SetAction(RunAsync);
         return command;
@@ -54,6 +56,7 @@ internal static class ExecCommand
             Quiet = parsed.GetValue(Quiet),
             ArtifactsPath = artifacts,
             DnsServers = dns,
+            Snapshots = parsed.GetValue(Cold) ? SnapshotUse.Off : SnapshotSetting.FromEnvironment(),
         });
         return await session.RunAsync(job, cancellationToken);
     }

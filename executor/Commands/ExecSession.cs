@@ -6,6 +6,7 @@ using RunnerVm.Jobs;
 using RunnerVm.Leases;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
+using RunnerVm.Snapshots;
 using RunnerVm.Store;
 
 namespace RunnerVm.Commands;
@@ -24,6 +25,8 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         public string? ArtifactsPath { get; init; }
 
         public IReadOnlyList<IPEndPoint>? DnsServers { get; init; }
+
+        public SnapshotUse Snapshots { get; init; } = SnapshotUse.Off;
     }
 
     /// <returns>The exit code; see <see cref="JobExit"/>.</returns>
@@ -39,9 +42,12 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         var ledger = new RunLedger(data, time);
         foreach (var swept in await new OrphanSweeper(ledger, time).SweepAsync(cancellationToken)) await log.NoticeAsync(swept.ToString());
         await ImageStore.SweepAsync(data, cancellationToken);
+        var store = new SnapshotStore(data, time);
+        await store.SweepAsync(cancellationToken);
         var engine = await new Engines(data, layout, time).Choice.ChooseAsync(job.Machine.Engine, job.Machine.Isolation, mayFallBack: true, cancellationToken);
         foreach (var notice in engine.Notices) await log.NoticeAsync(notice);
 
+        var snapshots = settings.Snapshots != SnapshotUse.Off && engine.Engine is ISnapshottingEngine able ? new SnapshotShelf(store, able, makes: settings.Snapshots == SnapshotUse.Auto) : null;
         var host = new JobHost
         {
             Data = data,
@@ -49,11 +55,14 @@ internal sealed class ExecSession(ExecSession.Settings settings)
             PrepareFiles = new MachineFileStore(data, layout, time, engine.Engine.BootsKernel).PrepareAsync,
             ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
+            Snapshots = snapshots,
             Time = time,
             EgressOptions = new() { DnsServers = settings.DnsServers },
             ArtifactsPath = settings.ArtifactsPath,
         };
-        return JobExit.Code(await new JobRun(job, new LocalWork(job, host, log, stop), host, log, stop).RunAsync());
+        var outcome = await new JobRun(job, new LocalWork(job, host, log, stop), host, log, stop).RunAsync();
+        if (outcome is not JobOutcome.RunnerFailed) snapshots?.MakeInBackground(SnapshotCreateCommand.Arguments(job, engine.Engine.Name));
+        return JobExit.Code(outcome);
     }
 
     private AbandonedReaderGuard CreateSink(StopRequest stop)

@@ -41,6 +41,15 @@ internal sealed class GuestSession : IAsyncDisposable
         };
     }
 
+    /// <summary>Makes ready all that is the same in every machine of a kind; afterwards the machine may be laid down.</summary>
+    /// <exception cref="GuestFailedException">The agent says it could not.</exception>
+    public async Task FreezeAsync(FreezeRequest request, CancellationToken cancellationToken)
+    {
+        await using var channel = _connection.Open(ChannelKind.Freeze, Messages.Write(request, Messages.Default.FreezeRequest));
+        var result = Messages.Read<FreezeResult>(await channel.Result.WaitAsync(cancellationToken), Messages.Default.FreezeResult);
+        if (result.Error is not null) throw new GuestFailedException($"The guest could not be made ready: {UntrustedText.Line(result.Error)}");
+    }
+
     /// <summary>Runs one process to its end and passes its output on in order; a slow <paramref name="onOutput"/> slows the process.</summary>
     /// <param name="stop">Asked: SIGTERM to its group. Killed: SIGKILL to all of the step. Abandoned: no longer waited for.</param>
     public async Task<ExecResult> ExecAsync(

@@ -1,6 +1,4 @@
-using Microsoft.Win32.SafeHandles;
 using RunnerVm.Store;
-using Tmds.Linux;
 
 namespace RunnerVm.Images;
 
@@ -16,10 +14,6 @@ internal sealed class ScratchDisks
 
     private const int BlockBytes = 4096;
     private const int DiskFull = 28;
-
-    // From <unistd.h>; Tmds.LibC does not have them.
-    private const int SEEK_DATA = 3;
-    private const int SEEK_HOLE = 4;
     private readonly string _folder;
     private readonly TimeProvider _time;
 
@@ -46,7 +40,7 @@ internal sealed class ScratchDisks
         {
             var template = await TemplateAsync(bytes, cancellationToken);
             using var disk = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write);
-            CopySparsely(template, disk, bytes);
+            SparseFile.Copy(template, disk);
         }
         catch (Exception e) when (e is IOException { HResult: DiskFull } or ArgumentOutOfRangeException)
         {
@@ -75,32 +69,5 @@ internal sealed class ScratchDisks
             cancellationToken);
         File.Move(disk, path);
         return path;
-    }
-
-    private static void CopySparsely(string template, SafeFileHandle target, long bytes)
-    {
-        using var source = File.OpenHandle(template);
-        RandomAccess.SetLength(target, bytes);
-        var buffer = new byte[1 << 20];
-        for (var (start, end) = NextData(source, 0); start < bytes; (start, end) = NextData(source, end))
-        {
-            for (var at = start; at < end;)
-            {
-                var length = RandomAccess.Read(source, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - at)), at);
-                if (length == 0) break;
-                RandomAccess.Write(target, buffer.AsSpan(0, length), at);
-                at += length;
-            }
-        }
-    }
-
-    /// <summary>The next stretch that is no hole (lseek(2), SEEK_DATA and SEEK_HOLE); past the end where there is none.</summary>
-    private static (long Start, long End) NextData(SafeFileHandle file, long from)
-    {
-        var descriptor = file.DangerousGetHandle().ToInt32();
-        var start = (long)LibC.lseek(descriptor, from, SEEK_DATA);
-        // ENXIO: nothing but a hole follows.
-        if (start < 0) return (long.MaxValue, long.MaxValue);
-        return (start, (long)LibC.lseek(descriptor, start, SEEK_HOLE));
     }
 }

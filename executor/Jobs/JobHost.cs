@@ -3,6 +3,7 @@ using RunnerVm.Images;
 using RunnerVm.Leases;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
+using RunnerVm.Snapshots;
 using RunnerVm.Store;
 
 namespace RunnerVm.Jobs;
@@ -24,11 +25,17 @@ internal sealed class JobHost
 
     public required IMachineEngine Engine { get; init; }
 
+    /// <summary>Null where every machine boots.</summary>
+    public SnapshotShelf? Snapshots { get; init; }
+
     public required TimeProvider Time { get; init; }
 
     public EgressOptions EgressOptions { get; init; } = new();
 
     public TimeSpan BootTimeout { get; init; } = DefaultBootTimeout;
+
+    /// <summary>A restore takes 0.1 s on a software CPU; of fifty at once on two processors the last takes some seconds.</summary>
+    public TimeSpan RestoreTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Where artifacts go when the caller names no folder: one of the job's own in the data directory.</summary>
     public string? ArtifactsPath { get; init; }

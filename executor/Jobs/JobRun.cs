@@ -5,6 +5,7 @@ using RunnerVm.Images;
 using RunnerVm.Leases;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
+using RunnerVm.Snapshots;
 
 namespace RunnerVm.Jobs;
 
@@ -45,14 +46,23 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
-            var scratch = Path.Join(lease.Directory, "scratch");
-            await host.ScratchDisks.CreateAsync(scratch, job.Machine.DiskBytes, stop.Asked);
+            var spec = Spec(lease, files);
+            var snapshot = await FindSnapshotAsync(files);
+            if (snapshot is null) await MakeScratchDiskAsync(spec);
 
             await EnterAsync(JobPhase.Booting);
             timer.Change(job.Timeout, Timeout.InfiniteTimeSpan);
-            await using var machine = await host.Engine.StartAsync(Spec(lease, files, scratch), stop.Asked);
+            await using var egress = host.OpenEgress(job, log);
+            if (snapshot is not null)
+            {
+                await using var restored = await RestoreAsync(spec, snapshot, egress, lease);
+                if (restored is not null) return await RunInMachineAsync(restored.Machine, restored.Guest, egress, lease);
+                await MakeScratchDiskAsync(spec);
+            }
+
+            await using var machine = await host.Engine.StartAsync(spec, stop.Asked);
             lease.Record(_phase, machine.ProcessId);
-            return await RunInMachineAsync(machine, lease);
+            return await RunInMachineAsync(machine, null, egress, lease);
         }
         catch (Exception e)
         {
@@ -65,12 +75,12 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
     }
 
     /// <summary>All that needs the machine; a failure is judged here, while the machine can still be asked what happened.</summary>
-    private async Task<JobOutcome> RunInMachineAsync(Machine machine, Lease lease)
+    /// <param name="thawed">The session with its agent, where that has been thawed; owned from here on.</param>
+    private async Task<JobOutcome> RunInMachineAsync(Machine machine, GuestSession? thawed, JobEgress egress, Lease lease)
     {
-        await using var egress = host.OpenEgress(job, log);
         try
         {
-            await using var guest = await ConnectAsync(machine, egress);
+            await using var guest = thawed ?? await ConnectAsync(machine, egress, restored: false);
             await EnterAsync(JobPhase.Running);
             var outcome = await work.RunAsync(guest);
 
@@ -90,23 +100,55 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         }
     }
 
-    private async Task<GuestSession> ConnectAsync(Machine machine, JobEgress egress)
+    private async Task<Snapshot?> FindSnapshotAsync(MachineFiles files)
     {
-        using var deadline = new CancellationTokenSource(host.BootTimeout, host.Time);
+        if (host.Snapshots is null) return null;
+        var found = await host.Snapshots.FindAsync(MachineKind.Of(job, files), stop.Asked);
+        if (found.ThrownAway is { } why) await log.NoticeAsync($"The snapshot of this kind of machine was thrown away: {why}. This one boots.");
+        return found.Snapshot;
+    }
+
+    /// <returns>A machine that is itself; null, after a notice, when none woke up. Nothing of the job has been told to it then.</returns>
+    private async Task<RestoredMachine?> RestoreAsync(MachineSpec spec, Snapshot snapshot, JobEgress egress, Lease lease)
+    {
+        Machine? machine = null;
+        try
+        {
+            machine = await host.Snapshots!.RestoreAsync(spec, snapshot, stop.Asked);
+            lease.Record(_phase, machine.ProcessId);
+            return new(machine, await ConnectAsync(machine, egress, restored: true));
+        }
+        catch (Exception e)
+        {
+            if (machine is not null) await machine.DisposeAsync();
+            if (e is not (IOException or UnauthorizedAccessException or MachineException or GuestFailedException or ProtocolException)) throw;
+            File.Delete(spec.ScratchDiskPath);
+            host.Snapshots!.Discard(e.Message);
+            await log.NoticeAsync($"No machine woke up from the snapshot {snapshot.Name}, which was thrown away: {UntrustedText.Line(e.Message)} This one boots.");
+            return null;
+        }
+    }
+
+    private Task MakeScratchDiskAsync(MachineSpec spec) => host.ScratchDisks.CreateAsync(spec.ScratchDiskPath, job.Machine.DiskBytes, stop.Asked);
+
+    private async Task<GuestSession> ConnectAsync(Machine machine, JobEgress egress, bool restored)
+    {
+        var limit = restored ? host.RestoreTimeout : host.BootTimeout;
+        using var deadline = new CancellationTokenSource(limit, host.Time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop.Asked, deadline.Token);
         GuestSession? guest = null;
         try
         {
             guest = await GuestSession.ConnectAsync(machine.GuestStream, (channel, ended) => ServeAsync(channel, egress, ended), patience.Token);
             var thaw = await guest.ThawAsync(GuestIdentity.For(job, host.Time), patience.Token);
-            await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, thaw.BootMilliseconds, thaw.ThawMilliseconds);
+            await log.MachineReadyAsync(host.Engine.Name, thaw.KernelRelease, restored, thaw.BootMilliseconds, thaw.ThawMilliseconds);
             return guest;
         }
         catch (Exception e)
         {
             if (guest is not null) await guest.DisposeAsync();
             if (e is not OperationCanceledException || stop.Asked.IsCancellationRequested) throw;
-            throw new MachineException($"The agent in the machine did not answer within {host.BootTimeout.TotalSeconds:0} s.");
+            throw new MachineException($"The agent in the machine did not answer within {limit.TotalSeconds:0} s.");
         }
     }
 
@@ -156,14 +198,14 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         _ => new JobOutcome.RunnerFailed(FailureReason.MachineLost, $"An error of the runner's own, please report it: {e}"),
     };
 
-    private MachineSpec Spec(Lease lease, MachineFiles files, string scratch) => new()
+    private MachineSpec Spec(Lease lease, MachineFiles files) => new()
     {
         Id = job.Id,
         RunDirectory = lease.Directory,
         KernelPath = files.Kernel,
         InitramfsPath = files.Initramfs,
         RootImagePath = files.RootImage,
-        ScratchDiskPath = scratch,
+        ScratchDiskPath = Path.Join(lease.Directory, "scratch"),
         Cpus = job.Machine.Cpus,
         MemoryMib = job.Machine.MemoryMib,
     };
@@ -177,4 +219,10 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         if (phase < JobPhase.Destroying) _lease?.Record(phase);
         await log.PhaseAsync(phase, previous, elapsed);
     }
+}
+
+/// <summary>A copy of a machine that was laid down, awake and itself. The session goes to whoever runs the job.</summary>
+internal sealed record RestoredMachine(Machine Machine, GuestSession Guest) : IAsyncDisposable
+{
+    public ValueTask DisposeAsync() => Machine.DisposeAsync();
 }

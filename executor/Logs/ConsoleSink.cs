@@ -60,8 +60,8 @@ internal sealed partial class ConsoleSink : IJobSink
                 ShowPreparation(preparation);
                 break;
             case JobEvent.MachineReady ready:
-                _timings.AddStep("agent, to its greeting", ready.GuestBoot);
-                _timings.AddStep("agent, thaw", ready.GuestThaw);
+                if (!ready.Restored) _timings.AddStep("agent, to its greeting", ready.GuestBoot);
+                _timings.AddStep(ready.Restored ? "restored; agent, thaw" : "cold; agent, thaw", ready.GuestThaw);
                 break;
             case JobEvent.ArtifactsStored stored:
                 _artifacts = stored;

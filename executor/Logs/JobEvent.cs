@@ -18,9 +18,10 @@ internal abstract record JobEvent(DateTimeOffset Time)
     internal sealed record Preparation(DateTimeOffset Time, string What, double? Fraction, string Text) : JobEvent(Time);
 
     /// <summary>The agent answered and the machine is itself.</summary>
+    /// <param name="Restored">From a snapshot; it booted otherwise.</param>
     /// <param name="GuestBoot">From the agent's first instruction to its hello, by the guest's clock.</param>
     /// <param name="GuestThaw">Clock, disks, network, by the guest's clock.</param>
-    internal sealed record MachineReady(DateTimeOffset Time, string Engine, string Kernel, TimeSpan GuestBoot, TimeSpan GuestThaw) : JobEvent(Time);
+    internal sealed record MachineReady(DateTimeOffset Time, string Engine, string Kernel, bool Restored, TimeSpan GuestBoot, TimeSpan GuestThaw) : JobEvent(Time);
 
     internal sealed record StepStarted(DateTimeOffset Time, int Index, string Name) : JobEvent(Time);
 

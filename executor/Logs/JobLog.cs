@@ -28,9 +28,9 @@ internal sealed class JobLog(IJobSink sink, SecretMasker masker, TimeProvider ti
     public Task PreparationAsync(string what, double? fraction, string text) =>
         EmitAsync(new JobEvent.Preparation(time.GetUtcNow(), what, fraction, text));
 
-    public Task MachineReadyAsync(string engine, string kernel, double bootMilliseconds, double thawMilliseconds) =>
+    public Task MachineReadyAsync(string engine, string kernel, bool restored, double bootMilliseconds, double thawMilliseconds) =>
         EmitAsync(new JobEvent.MachineReady(
-            time.GetUtcNow(), engine, kernel, TimeSpan.FromMilliseconds(bootMilliseconds), TimeSpan.FromMilliseconds(thawMilliseconds)));
+            time.GetUtcNow(), engine, kernel, restored, TimeSpan.FromMilliseconds(bootMilliseconds), TimeSpan.FromMilliseconds(thawMilliseconds)));
 
     public Task ArtifactsStoredAsync(string folder, int entries, long bytes) =>
         EmitAsync(new JobEvent.ArtifactsStored(time.GetUtcNow(), folder, entries, bytes));

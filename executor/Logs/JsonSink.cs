@@ -105,6 +105,7 @@ internal sealed class JsonSink(Stream output) : IJobSink
             case JobEvent.MachineReady ready:
                 _writer.WriteString("engine", ready.Engine);
                 _writer.WriteString("kernel", ready.Kernel);
+                _writer.WriteBoolean("restored", ready.Restored);
                 _writer.WriteNumber("guestBootSeconds", Math.Round(ready.GuestBoot.TotalSeconds, 6));
                 _writer.WriteNumber("guestThawSeconds", Math.Round(ready.GuestThaw.TotalSeconds, 6));
                 break;

@@ -41,6 +41,23 @@ internal sealed class RunSocket : IDisposable
         }
     }
 
+    /// <summary>The other way round: to a socket the engine listens at.</summary>
+    /// <exception cref="SocketException">Nobody does.</exception>
+    public static async Task<NetworkStream> ConnectAsync(string path, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Waits for the one connection and removes the name.</summary>
     public async Task<NetworkStream> AcceptAsync(CancellationToken cancellationToken)
     {

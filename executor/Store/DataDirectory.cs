@@ -20,6 +20,9 @@ internal sealed class DataDirectory
     /// <summary>Kernels and initramfs files, one folder a digest.</summary>
     public string Kernels => Make("kernels");
 
+    /// <summary>Machines laid down in files, one folder a kind.</summary>
+    public string Snapshots => Make("snapshots");
+
     /// <summary>One folder a running job; empty when none runs. See Leases.</summary>
     public string Runs => Make("runs");
 

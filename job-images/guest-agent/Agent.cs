@@ -29,11 +29,11 @@ internal static class Agent
         return Disks.MountRoot();
     }
 
-    private static async Task<string?> ServeAsync(Stream stream, Disks? disks, long started)
+    private static async Task<string?> ServeAsync(DescriptorStream stream, Disks? disks, long started)
     {
         var bootTime = Stopwatch.GetElapsedTime(started);
         await using var connection = await GuestConnection.OpenAsync(stream, Role.Guest, "runnervm-guest-agent", CancellationToken.None);
-        var dispatch = new ChannelDispatch(connection, disks, bootTime, new ChildReaper(reapOrphans: true));
+        var dispatch = new ChannelDispatch(new HostLink(stream, connection), disks, bootTime, new ChildReaper(reapOrphans: true));
         await dispatch.RunAsync();
         try
         {

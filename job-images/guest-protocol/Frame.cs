@@ -121,4 +121,7 @@ public enum ChannelKind : byte
 
     /// <summary>Host → guest: sync, unmount, power off.</summary>
     PowerOff = 9,
+
+    /// <summary>Host → guest, instead of thaw: make ready all that does not differ from job to job. A snapshot may follow.</summary>
+    Freeze = 10,
 }

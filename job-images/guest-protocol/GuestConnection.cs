@@ -15,6 +15,7 @@ public sealed class GuestConnection : IAsyncDisposable
 {
     private readonly Stream _stream;
     private readonly Role _role;
+    private readonly byte[] _hello;
     private readonly OutboundQueue _outbound = new();
     private readonly ConcurrentDictionary<uint, GuestChannel> _channels = new();
     private readonly Channel<GuestChannel> _accepted = Channel.CreateUnbounded<GuestChannel>(new() { SingleWriter = true });
@@ -24,11 +25,12 @@ public sealed class GuestConnection : IAsyncDisposable
     private uint _nextOwn;
     private uint _nextPeer;
     private int _peerChannels;
+    private volatile bool _mayBeginAfresh;
 
-    private GuestConnection(Stream stream, Role role)
+    private GuestConnection(Stream stream, Role role, byte[] hello)
     {
-        (_stream, _role) = (stream, role);
-        (_nextOwn, _nextPeer) = role == Role.Host ? (2u, 1u) : (1u, 2u);
+        (_stream, _role, _hello) = (stream, role, hello);
+        ResetNumbers();
     }
 
     /// <summary>What the peer said first. Untrusted text on the host.</summary>
@@ -47,9 +49,8 @@ public sealed class GuestConnection : IAsyncDisposable
     {
         try
         {
-            var connection = new GuestConnection(stream, role);
-            var hello = new Hello(Hello.CurrentVersion, build).ToPayload();
-            await connection._outbound.AddAsync(new(hello.Length, FrameType.Hello, 0, 0), hello);
+            var connection = new GuestConnection(stream, role, new Hello(Hello.CurrentVersion, build).ToPayload());
+            connection.SendHello();
             var pump = connection._outbound.PumpAsync(stream, connection._stop.Token);
             connection.Peer = await connection.ReadHelloAsync(cancellationToken);
             connection.Completion = connection.RunAsync(pump);
@@ -93,6 +94,16 @@ public sealed class GuestConnection : IAsyncDisposable
     /// channel get <paramref name="violation"/>.
     /// </summary>
     public void Abort(ProtocolException violation) => _aborted.TrySetException(violation);
+
+    /// <summary>
+    /// Guest only: whether a hello may come in the middle of the stream. It does in a copy of this machine that was restored
+    /// from a snapshot: there a new host is at the other end, which knows nothing of the one before.
+    /// </summary>
+    public bool MayBeginAfresh
+    {
+        get => _mayBeginAfresh;
+        set => _mayBeginAfresh = value;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -229,6 +240,12 @@ public sealed class GuestConnection : IAsyncDisposable
             return;
         }
 
+        if (header is { Type: FrameType.Hello, Channel: 0 } && _mayBeginAfresh)
+        {
+            BeginAfresh(payload);
+            return;
+        }
+
         if (header.Type == FrameType.Hello || header.Channel == 0) throw Malformed.UnexpectedFrame(header.Type, header.Channel);
         if (!_channels.TryGetValue(header.Channel, out var channel))
         {
@@ -262,6 +279,19 @@ public sealed class GuestConnection : IAsyncDisposable
                 break;
         }
     }
+
+    /// <summary>Whatever was open belongs to another machine; numbers start again, as the new host's do.</summary>
+    private void BeginAfresh(ReadOnlySpan<byte> hello)
+    {
+        Peer = Hello.Read(hello);
+        foreach (var channel in _channels.Values) channel.OnReset(new ChannelResetException("The machine was restored from a snapshot."));
+        lock (_openLock) ResetNumbers();
+        SendHello();
+    }
+
+    private void ResetNumbers() => (_nextOwn, _nextPeer) = _role == Role.Host ? (2u, 1u) : (1u, 2u);
+
+    private void SendHello() => SendAnswer(new(_hello.Length, FrameType.Hello, 0, 0), _hello);
 
     private void OnOpen(uint id, ReadOnlySpan<byte> payload)
     {

@@ -28,6 +28,25 @@ public sealed record ThawRequest
     public required bool Network { get; init; }
 }
 
+/// <summary>
+/// Host → guest: make all that thaw would make and that is the same in every machine of a kind (root, network, cgroups).
+/// From the result on until thaw a hello on the stream begins it afresh: it comes from the host of a restored copy.
+/// </summary>
+public sealed record FreezeRequest
+{
+    /// <summary>As in the <see cref="ThawRequest"/> that will follow.</summary>
+    public required string Workspace { get; init; }
+
+    /// <summary>As in the <see cref="ThawRequest"/> that will follow.</summary>
+    public required bool Network { get; init; }
+}
+
+/// <summary>The answer to <see cref="FreezeRequest"/>; <see cref="Error"/> is null when the machine may be laid down.</summary>
+public sealed record FreezeResult
+{
+    public string? Error { get; init; }
+}
+
 /// <summary>The answer to <see cref="ThawRequest"/>; <see cref="Error"/> is null when the machine is ready for steps.</summary>
 public sealed record ThawResult
 {
@@ -165,6 +184,8 @@ public sealed record ForwardRequest
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ThawRequest))]
 [JsonSerializable(typeof(ThawResult))]
+[JsonSerializable(typeof(FreezeRequest))]
+[JsonSerializable(typeof(FreezeResult))]
 [JsonSerializable(typeof(ExecRequest))]
 [JsonSerializable(typeof(ExecControl))]
 [JsonSerializable(typeof(ExecResult))]

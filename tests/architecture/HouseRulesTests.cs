@@ -23,9 +23,10 @@ public sealed partial class HouseRulesTests
     /// <summary>Folders of the executor, and the namespaces each of them must never use: the walls that later issues build against.</summary>
     private static readonly Dictionary<string, string[]> Walls = new()
     {
-        ["executor/Machines"] = ["RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress", "RunnerVm.Logs", "RunnerVm.GuestProtocol"],
+        ["executor/Machines"] = ["RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress", "RunnerVm.Logs", "RunnerVm.GuestProtocol", "RunnerVm.Snapshots"],
+        ["executor/Snapshots"] = ["RunnerVm.Sources", "RunnerVm.Egress", "RunnerVm.Logs", "RunnerVm.Commands"],
         ["executor/Egress"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Sources", "RunnerVm.Guests"],
-        ["executor/Images"] = ["RunnerVm.Machines", "RunnerVm.Egress", "RunnerVm.Sources", "RunnerVm.Guests"],
+        ["executor/Images"] = ["RunnerVm.Machines", "RunnerVm.Snapshots", "RunnerVm.Egress", "RunnerVm.Sources", "RunnerVm.Guests"],
         ["executor/Guests"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Egress", "RunnerVm.Sources"],
         ["executor/Sources"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests"],
         ["executor/Logs"] = ["RunnerVm.Machines", "RunnerVm.Images", "RunnerVm.Guests", "RunnerVm.Sources", "RunnerVm.Egress"],

@@ -19,13 +19,13 @@ internal static class StartBenchmarks
     public static void ColdHello(BenchmarkReport report)
     {
         const int Rounds = 7;
-        BuiltProgram.RunJob(Hello);
+        BuiltProgram.RunJob(Hello, "--cold");
         var total = new Sample();
         var ours = new Sample();
         var phases = new Dictionary<string, Sample>();
         for (var round = 0; round < Rounds; round++)
         {
-            var (events, wall) = BuiltProgram.RunJob(Hello);
+            var (events, wall) = BuiltProgram.RunJob(Hello, "--cold");
             total.Add(wall.TotalSeconds);
             var ready = events.First(static e => e.Kind() == "machineReady");
             var agent = ready.GetProperty("guestBootSeconds").GetDouble() + ready.GetProperty("guestThawSeconds").GetDouble();

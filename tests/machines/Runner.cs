@@ -39,6 +39,8 @@ internal static class Runner
         if (wrapper is not null) words = [.. wrapper.Split(' ')[1..], Program, .. words];
         foreach (var word in words) start.ArgumentList.Add(word);
         start.Environment["RUNNERVM_HOME"] = Home;
+        // Nothing may go on behind a test's back; what is laid down is laid down by name.
+        start.Environment["RUNNERVM_SNAPSHOTS"] = "existing";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = Process.Start(start) ?? throw new InvalidOperationException($"{Program} did not start");
         return process;

@@ -21,11 +21,38 @@ internal static class QemuCommandLine
     public static IReadOnlyList<string> Build(
         MachineSpec spec, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
     [
+        .. Process(spec), "-S", .. Board(spec, acceleration), .. Boot(spec, acceleration), .. Devices(spec, agentSocket, qmpSocket),
+    ];
+
+    /// <summary>The same machine with its memory in a file that is its own to fill.</summary>
+    public static IReadOnlyList<string> BuildForSnapshot(
+        MachineSpec spec, SnapshotFiles files, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
+    [
+        .. Process(spec), "-S", .. Board(spec, acceleration, Memory(spec, files, "share=on")), .. Boot(spec, acceleration),
+        .. Devices(spec, agentSocket, qmpSocket),
+    ];
+
+    /// <summary>
+    /// A copy of that machine: what it writes to its memory is its own. It waits for the monitor to say where the state is, and
+    /// then goes on by itself, as the machine ran that was laid down.
+    /// </summary>
+    public static IReadOnlyList<string> BuildForRestore(
+        MachineSpec spec, SnapshotFiles files, QemuAcceleration acceleration, string agentSocket, string qmpSocket) =>
+    [
+        .. Process(spec), .. Board(spec, acceleration, Memory(spec, files, "share=off")), "-incoming", "defer",
+        .. Devices(spec, agentSocket, qmpSocket),
+    ];
+
+    private static string[] Process(MachineSpec spec) =>
+    [
         "-name", $"guest=runnervm-{Escape(spec.Id)},process=runnervm-{Escape(spec.Id)}",
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        .. Board(spec, acceleration),
-        .. Boot(spec, acceleration),
+    ];
+
+    /// <summary>Their order and ids are part of a snapshot.</summary>
+    private static string[] Devices(MachineSpec spec, string agentSocket, string qmpSocket) =>
+    [
         .. Console(),
         .. Monitor(qmpSocket),
         .. Agent(agentSocket),
@@ -38,13 +65,17 @@ internal static class QemuCommandLine
     /// distribution kernels find the virtio-mmio devices by ACPI alone. mem-merge=off: equal pages of two guests are
     /// never shared, so neither can tell by timing what the other holds.
     /// </summary>
-    private static string[] Board(MachineSpec spec, QemuAcceleration acceleration) =>
+    private static string[] Board(MachineSpec spec, QemuAcceleration acceleration, string[]? memory = null) =>
     [
-        "-M", "microvm,x-option-roms=off,rtc=on,mem-merge=off,dump-guest-core=off",
+        .. memory ?? [],
+        "-M", "microvm,x-option-roms=off,rtc=on,mem-merge=off,dump-guest-core=off" + (memory is null ? "" : ",memory-backend=memory"),
         .. acceleration.Arguments,
         "-m", $"{spec.MemoryMib}M",
         "-smp", $"{spec.Cpus}",
     ];
+
+    private static string[] Memory(MachineSpec spec, SnapshotFiles files, string share) =>
+        ["-object", $"memory-backend-file,id=memory,size={spec.MemoryMib}M,mem-path={Escape(files.Memory)},{share},merge=off,dump=off"];
 
     /// <summary>
     /// reboot=t with -no-reboot makes a reboot or panic the end of the process. cryptomgr.notests saves 0.4 s of self

@@ -7,7 +7,7 @@ namespace RunnerVm.Machines.Qemu;
 /// Machines by QEMU's microvm board: on KVM where the ring-0 probe says it is real, on QEMU's software CPU
 /// elsewhere. The guest's stream is a virtio-serial port; there is no network device.
 /// </summary>
-internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeProvider time) : IMachineEngine
+internal sealed partial class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeProvider time) : ISnapshottingEngine
 {
     /// <summary>QEMU answers within 0.1 s; a machine that swaps may need longer, one that hangs forever must not.</summary>
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
@@ -34,18 +34,29 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
 
     public async Task<Machine> StartAsync(MachineSpec spec, CancellationToken cancellationToken)
     {
+        CheckFiles(("kernel", spec.KernelPath), ("initramfs", spec.InitramfsPath), ("root image", spec.RootImagePath), ("scratch disk", spec.ScratchDiskPath));
+        var acceleration = Acceleration(await probe.RunAsync(cancellationToken));
+        var (process, stream, monitor) = await LaunchAsync(
+            spec, (agent, qmp) => QemuCommandLine.Build(spec, acceleration, agent, qmp),
+            (monitor, token) => BeginAsync(monitor, spec.ScratchDiskPath, token), cancellationToken);
+        await monitor.DisposeAsync();
+        return new EngineMachine(process, stream);
+    }
+
+    /// <param name="arguments">From the paths of the agent's socket and of the monitor's.</param>
+    /// <param name="begin">Lets the guest run, by the monitor.</param>
+    private async Task<(EngineProcess Process, Stream Agent, QmpConnection Monitor)> LaunchAsync(
+        MachineSpec spec, Func<string, string, IReadOnlyList<string>> arguments, Func<QmpConnection, CancellationToken, Task> begin, CancellationToken cancellationToken)
+    {
         var path = program.Find()
             ?? throw new MachineException($"Cannot start QEMU: {QemuProgram.Name} is not in PATH. {QemuProgram.HowToInstall}.");
-        CheckFiles(spec);
-        var acceleration = Acceleration(await probe.RunAsync(cancellationToken));
-
         using var agent = RunSocket.Listen(Path.Combine(spec.RunDirectory, "agent"));
         using var monitor = RunSocket.Listen(Path.Combine(spec.RunDirectory, "qmp"));
-        var arguments = QemuCommandLine.Build(spec, acceleration, agent.Path, monitor.Path);
-        var process = await EngineProcess.StartAsync(_starter, path, arguments);
+        var process = await EngineProcess.StartAsync(_starter, path, arguments(agent.Path, monitor.Path));
         try
         {
-            return new EngineMachine(process, await ConnectAsync(process, agent, monitor, spec, cancellationToken));
+            var (stream, qmp) = await WatchAsync(process, token => ConnectAsync(agent, monitor, begin, token), cancellationToken);
+            return (process, stream, qmp);
         }
         catch
         {
@@ -62,18 +73,16 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         ? QemuAcceleration.Kvm(QemuAcceleration.HasArchCapabilities(File.ReadLines("/proc/cpuinfo")))
         : QemuAcceleration.Tcg(TimeStampCounter.Khz(probe));
 
-    /// <summary>The guest's stream once its processors run; or why QEMU ended instead.</summary>
-    private async Task<Stream> ConnectAsync(
-        EngineProcess process, RunSocket agent, RunSocket monitor, MachineSpec spec, CancellationToken cancellationToken)
+    /// <summary>What <paramref name="talk"/> makes of a young machine; or why QEMU ended instead.</summary>
+    private async Task<T> WatchAsync<T>(EngineProcess process, Func<CancellationToken, Task<T>> talk, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(StartLimit, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var connected = BeginAsync(agent, monitor, spec, stop.Token);
-        var ended = await Task.WhenAny(connected, process.Exited) != connected;
-        if (ended) await stop.CancelAsync();
+        var talking = talk(stop.Token);
+        if (await Task.WhenAny(talking, process.Exited) != talking) await stop.CancelAsync();
         try
         {
-            return await connected;
+            return await talking;
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or SocketException)
         {
@@ -87,24 +96,30 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
         }
     }
 
-    /// <summary>Waits until the machine is complete, takes the scratch disk's name away, and only then lets the guest begin.</summary>
-    private static async Task<Stream> BeginAsync(
-        RunSocket agent, RunSocket monitor, MachineSpec spec, CancellationToken cancellationToken)
+    private static async Task<(Stream Agent, QmpConnection Monitor)> ConnectAsync(
+        RunSocket agent, RunSocket monitor, Func<QmpConnection, CancellationToken, Task> begin, CancellationToken cancellationToken)
     {
         var stream = await agent.AcceptAsync(cancellationToken);
+        QmpConnection? qmp = null;
         try
         {
-            await using var connection = await monitor.AcceptAsync(cancellationToken);
-            var qmp = await QmpConnection.OpenAsync(connection, cancellationToken);
-            File.Delete(spec.ScratchDiskPath);
-            await qmp.ExecuteAsync("cont", cancellationToken);
-            return stream;
+            qmp = await QmpConnection.OpenAsync(await monitor.AcceptAsync(cancellationToken), cancellationToken);
+            await begin(qmp, cancellationToken);
+            return (stream, qmp);
         }
         catch
         {
+            if (qmp is not null) await qmp.DisposeAsync();
             await stream.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>The machine is complete, or its monitor would not answer: takes the scratch disk's name away, and only then lets the guest begin.</summary>
+    private static Task BeginAsync(QmpConnection monitor, string scratchDisk, CancellationToken cancellationToken)
+    {
+        File.Delete(scratchDisk);
+        return monitor.ExecuteAsync("cont", cancellationToken);
     }
 
     private static MachineException Ended(MachineExit exit, string console, Exception cause)
@@ -115,13 +130,9 @@ internal sealed class QemuEngine(RingZeroProbe probe, QemuProgram program, TimeP
             + (tail.Length > 0 ? $" The guest's console ends with: {tail}" : ""), cause);
     }
 
-    private static void CheckFiles(MachineSpec spec)
+    private static void CheckFiles(params ReadOnlySpan<(string What, string Path)> files)
     {
-        foreach (var (what, path) in new[]
-        {
-            ("kernel", spec.KernelPath), ("initramfs", spec.InitramfsPath),
-            ("root image", spec.RootImagePath), ("scratch disk", spec.ScratchDiskPath),
-        })
+        foreach (var (what, path) in files)
             if (!File.Exists(path))
                 throw new MachineException($"Cannot start a machine: its {what} {path} is not there.");
     }

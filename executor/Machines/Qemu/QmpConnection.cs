@@ -4,12 +4,15 @@ using System.Text.Json;
 namespace RunnerVm.Machines.Qemu;
 
 /// <summary>
-/// QEMU's machine protocol (docs/interop/qmp-spec.txt), as much of it as a start needs. Commands are served by the
+/// QEMU's machine protocol (docs/interop/qmp-spec.txt), as much of it as starts and snapshots need. Commands are served by the
 /// main loop, which begins when the machine is complete: an answer means that all disks are open. That a character
 /// device has connected means nothing of the kind, those come before the disks.
 /// </summary>
-internal sealed class QmpConnection
+internal sealed class QmpConnection : IAsyncDisposable
 {
+    /// <summary>The argument of migrate-set-capabilities that leaves memory in shared files out of the stream; both sides must say it.</summary>
+    public const string IgnoreShared = """{"capabilities":[{"capability":"x-ignore-shared","state":true}]}""";
+
     private const int MaxLineBytes = 64 * 1024;
 
     /// <summary>Events may come between a command and its answer, never many while a machine starts.</summary>
@@ -19,26 +22,52 @@ internal sealed class QmpConnection
 
     private QmpConnection(Stream stream) => _stream = stream;
 
-    /// <summary>Reads the greeting and enters command mode. The stream stays the caller's.</summary>
+    /// <summary>Reads the greeting and enters command mode.</summary>
+    /// <param name="stream">Owned from here on.</param>
     /// <exception cref="IOException">The stream ended or does not speak QMP.</exception>
     public static async Task<QmpConnection> OpenAsync(Stream stream, CancellationToken cancellationToken)
     {
         var connection = new QmpConnection(stream);
-        var greeting = await connection.ReadLineAsync(cancellationToken);
-        if (!HasMember(greeting, "QMP")) throw new IOException("QEMU's monitor did not greet with QMP.");
-        await connection.ExecuteAsync("qmp_capabilities", cancellationToken);
-        return connection;
+        try
+        {
+            var greeting = await connection.ReadLineAsync(cancellationToken);
+            if (!HasMember(greeting, "QMP")) throw new IOException("QEMU's monitor did not greet with QMP.");
+            await connection.ExecuteAsync("qmp_capabilities", cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
     }
+
+    /// <summary>The argument of migrate and migrate-incoming for a Unix socket.</summary>
+    public static string Uri(string socket) => $$"""{"uri":"unix:{{JsonEncodedText.Encode(socket)}}"}""";
 
     /// <param name="command">One that takes no arguments.</param>
     /// <exception cref="IOException">The stream ended, or QEMU refused.</exception>
-    public async Task ExecuteAsync(string command, CancellationToken cancellationToken)
+    public Task ExecuteAsync(string command, CancellationToken cancellationToken) => ExecuteAsync(command, "{}", cancellationToken);
+
+    /// <param name="arguments">A JSON object.</param>
+    /// <exception cref="IOException">The stream ended, or QEMU refused.</exception>
+    public async Task ExecuteAsync(string command, string arguments, CancellationToken cancellationToken) =>
+        await AskAsync(command, arguments, cancellationToken);
+
+    /// <summary>The whole answer of a command; the caller disposes it.</summary>
+    /// <exception cref="IOException">The stream ended, or QEMU refused.</exception>
+    public async Task<JsonDocument> QueryAsync(string command, CancellationToken cancellationToken) =>
+        JsonDocument.Parse(await AskAsync(command, "{}", cancellationToken));
+
+    public ValueTask DisposeAsync() => _stream.DisposeAsync();
+
+    private async Task<byte[]> AskAsync(string command, string arguments, CancellationToken cancellationToken)
     {
-        await _stream.WriteAsync(Encoding.UTF8.GetBytes($"{{\"execute\":\"{command}\"}}\n"), cancellationToken);
+        await _stream.WriteAsync(Encoding.UTF8.GetBytes($$"""{"execute":"{{command}}","arguments":{{arguments}}}""" + "\n"), cancellationToken);
         for (var lines = 0; lines < MaxEvents; lines++)
         {
             var line = await ReadLineAsync(cancellationToken);
-            if (HasMember(line, "return")) return;
+            if (HasMember(line, "return")) return line;
             if (HasMember(line, "error")) throw new IOException($"QEMU refused '{command}': {Encoding.UTF8.GetString(line).Trim()}");
         }
 

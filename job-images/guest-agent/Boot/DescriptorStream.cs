@@ -10,15 +10,17 @@ namespace RunnerVm.GuestAgent.Boot;
 /// </summary>
 internal sealed unsafe class DescriptorStream : Stream
 {
-    private readonly SafeFileHandle _file;
+    private readonly Func<SafeFileHandle>? _reconnect;
+    private SafeFileHandle _file;
     private readonly AutoResetEvent _wanted = new(initialState: false);
     private TaskCompletionSource<int>? _pending;
     private Memory<byte> _target;
     private volatile bool _closed;
 
-    public DescriptorStream(SafeFileHandle file)
+    /// <param name="reconnect">Makes a new connection where this one does not outlive a snapshot; null where it does.</param>
+    public DescriptorStream(SafeFileHandle file, Func<SafeFileHandle>? reconnect = null)
     {
-        _file = file;
+        (_file, _reconnect) = (file, reconnect);
         new Thread(WaitForReads, 256 * 1024) { IsBackground = true, Name = "stream" }.Start();
     }
 
@@ -36,13 +38,16 @@ internal sealed unsafe class DescriptorStream : Stream
         set => throw new NotSupportedException();
     }
 
+    /// <summary>Whether the end of the stream is where a restored machine begins another.</summary>
+    public volatile bool MayReconnect;
+
     /// <summary>Whether somebody holds the other end of <paramref name="file"/> open.</summary>
     public static bool HasPeer(SafeFileHandle file) => (Wait(file, Libc.POLLOUT, 0) & Libc.POLLHUP) == 0;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var count = TryReadNow(buffer.Span);
-        if (count >= 0) return new(count);
+        if (count > 0 || (count == 0 && !MayReconnect)) return new(count);
         _target = buffer;
         // Continuations run on the stream's thread on purpose.
         var pending = new TaskCompletionSource<int>();
@@ -106,7 +111,7 @@ internal sealed unsafe class DescriptorStream : Stream
             if (_closed) return;
             var pending = _pending!;
             var count = TryReadNow(_target.Span);
-            while (count < 0)
+            while (count < 0 || (count == 0 && TryReconnect()))
             {
                 Wait(_file, Libc.POLLIN, -1);
                 count = TryReadNow(_target.Span);
@@ -115,6 +120,14 @@ internal sealed unsafe class DescriptorStream : Stream
             _pending = null;
             pending.SetResult(count);
         }
+    }
+
+    private bool TryReconnect()
+    {
+        if (!MayReconnect || _reconnect is null) return false;
+        _file.Dispose();
+        _file = _reconnect();
+        return true;
     }
 
     /// <summary>Takes what is there: the device hands out a page at a time, so several reads fill one buffer.</summary>

@@ -25,14 +25,20 @@ internal static class StreamTransport
         uint.TryParse(Environment.GetEnvironmentVariable(VsockVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null;
 
     /// <summary>Waits for its device, whose driver is loaded, and for the host at its other end.</summary>
-    public static DescriptorStream Open() => Sandbox.HostSocket is { } path ? new(UnixSocket.ConnectToHost(path)) : VsockPort is { } port ? ConnectToHost(port) : OpenPort();
+    public static DescriptorStream Open()
+    {
+        if (Sandbox.HostSocket is { } path) return new(UnixSocket.ConnectToHost(path));
+        return VsockPort is { } port ? ConnectToHost(port) : OpenPort();
+    }
 
-    private static DescriptorStream ConnectToHost(uint port)
+    private static DescriptorStream ConnectToHost(uint port) => new(Connect(port), () => Connect(port));
+
+    private static SafeFileHandle Connect(uint port)
     {
         var errno = 0;
         for (var waited = 0; waited < PatienceMilliseconds; waited += PollMilliseconds)
         {
-            if (VsockSocket.TryConnectToHost(port, out errno) is { } socket) return new(socket);
+            if (VsockSocket.TryConnectToHost(port, out errno) is { } socket) return socket;
             // No device yet, or a host that does not listen yet: both may come.
             KernelFile.Pause(PollMilliseconds);
         }

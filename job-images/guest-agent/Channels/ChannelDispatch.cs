@@ -8,18 +8,19 @@ using RunnerVm.GuestProtocol;
 namespace RunnerVm.GuestAgent.Channels;
 
 /// <summary>Takes the channels the host opens and gives each to the code for its kind. Owns the running ones.</summary>
-internal sealed class ChannelDispatch(GuestConnection connection, Disks? disks, TimeSpan bootTime, ChildReaper reaper)
+internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan bootTime, ChildReaper reaper)
 {
     private readonly ConcurrentDictionary<uint, Task> _running = new();
+    private PreparedMachine? _frozen;
     private Workplace? _workplace;
 
     /// <summary>Serves until the connection ends.</summary>
     public async Task RunAsync()
     {
-        await foreach (var channel in connection.AcceptAsync(CancellationToken.None))
+        await foreach (var channel in host.Connection.AcceptAsync(CancellationToken.None))
         {
-            // Thaw is first and alone: nothing else may see a machine that is not yet itself.
-            if (channel.Kind == ChannelKind.Thaw)
+            // These are alone: nothing else may see a machine that is not yet itself.
+            if (channel.Kind is ChannelKind.Thaw or ChannelKind.Freeze)
             {
                 await ServeAsync(channel);
                 continue;
@@ -54,23 +55,53 @@ internal sealed class ChannelDispatch(GuestConnection connection, Disks? disks, 
         }
     }
 
+    private void Thaw(GuestChannel channel)
+    {
+        var request = Messages.Read(channel.Request, Messages.Default.ThawRequest);
+        var (result, workplace) = ThawStep.Run(
+            request, channel.OpenedAt, _frozen, () => PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection), bootTime);
+        host.MayBeginAfresh = false;
+        _workplace = workplace;
+        channel.Close(Messages.Write(result, Messages.Default.ThawResult));
+    }
+
+    /// <summary>Steps may run from here on: whatever they leave in caches is warm in every copy. What they leave elsewhere, too.</summary>
+    private void Freeze(GuestChannel channel)
+    {
+        var request = Messages.Read(channel.Request, Messages.Default.FreezeRequest);
+        var result = new FreezeResult();
+        try
+        {
+            _frozen = PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection);
+            _workplace = _frozen.ToWorkplace();
+            host.MayBeginAfresh = true;
+        }
+        catch (Exception e) when (e is IOException or System.ComponentModel.Win32Exception)
+        {
+            result = new() { Error = e.Message };
+        }
+
+        channel.Close(Messages.Write(result, Messages.Default.FreezeResult));
+    }
+
     private Task RouteAsync(GuestChannel channel)
     {
         switch (channel.Kind)
         {
-            case ChannelKind.Thaw when _workplace is null:
-                var (result, workplace) = ThawStep.Run(Messages.Read(channel.Request, Messages.Default.ThawRequest), channel.OpenedAt, disks, connection, bootTime);
-                _workplace = workplace;
-                channel.Close(Messages.Write(result, Messages.Default.ThawResult));
+            case ChannelKind.Thaw when _workplace is null || host.MayBeginAfresh:
+                Thaw(channel);
+                return Task.CompletedTask;
+            case ChannelKind.Freeze when _workplace is null:
+                Freeze(channel);
                 return Task.CompletedTask;
             case ChannelKind.PowerOff:
                 PowerSwitch.SyncAndOff();
                 return Task.CompletedTask;
         }
 
-        if (_workplace is null || channel.Kind == ChannelKind.Thaw)
+        if (_workplace is null || channel.Kind is ChannelKind.Thaw or ChannelKind.Freeze)
         {
-            channel.Reset(_workplace is null ? "The machine has not been thawed." : "The machine has been thawed already.");
+            channel.Reset(_workplace is null ? "The machine has not been thawed." : "The machine has been made ready already.");
             return Task.CompletedTask;
         }
 

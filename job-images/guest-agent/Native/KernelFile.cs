@@ -117,8 +117,20 @@ internal static unsafe class KernelFile
     /// <summary>Puts a new file in place of whatever has that name; a symbolic link is replaced, not followed.</summary>
     public static void Replace(string path, ReadOnlySpan<byte> content, int mode)
     {
+        using var file = CreateAnew(path, mode);
+        WriteAll(file, content, path);
+    }
+
+    /// <summary>An empty file, open for writing, in place of whatever has that name.</summary>
+    public static SafeFileHandle CreateAnew(string path, int mode)
+    {
         _ = Libc.unlinkat(Libc.AT_FDCWD, path, 0);
-        using var file = Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, mode);
+        return Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, mode);
+    }
+
+    /// <param name="path">For the error.</param>
+    public static void WriteAll(SafeFileHandle file, ReadOnlySpan<byte> content, string path)
+    {
         while (!content.IsEmpty)
         {
             // SAFETY: the span is pinned for the length of the call.

@@ -11,8 +11,9 @@ internal static class ExecCall
     public static async Task RunAsync(GuestChannel channel, Workplace workplace, ChildReaper reaper)
     {
         var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
-        using var script = ScriptFile.Write(workplace.ScriptFolder, request.Script);
-        using var cgroup = workplace.Cgroups?.CreateStep();
+        var number = workplace.NextStep();
+        using var script = ScriptFile.Write(workplace.ScriptFolder, number, request.Script);
+        using var cgroup = workplace.Cgroups?.CreateStep(number);
         using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
         StartedStep step;
         try

@@ -26,7 +26,6 @@ internal sealed class JobCgroup
     private readonly SafeFileHandle _rootProcs;
     private readonly SafeFileHandle? _oomScore;
     private readonly Lock _spawnLock = new();
-    private int _steps;
 
     private JobCgroup(SafeFileHandle job, SafeFileHandle rootProcs, SafeFileHandle? oomScore)
     {
@@ -52,9 +51,9 @@ internal sealed class JobCgroup
     }
 
     /// <summary>A new cgroup for one step.</summary>
-    public StepCgroup CreateStep()
+    public StepCgroup CreateStep(int number)
     {
-        var name = $"{Interlocked.Increment(ref _steps)}";
+        var name = $"{number}";
         var fd = -1;
         if (Libc.mkdirat((int)_job.DangerousGetHandle(), name, 0b111_101_101) == 0)
         {

@@ -7,17 +7,15 @@ namespace RunnerVm.GuestAgent.Processes;
 /// <summary>A step's script in memory, for as long as the step runs.</summary>
 internal sealed class ScriptFile : IDisposable
 {
-    private static int _count;
-
     private ScriptFile(string path) => Path = path;
 
     public string Path { get; }
 
     /// <returns>Null when there is no script.</returns>
-    public static ScriptFile? Write(string folder, string? script)
+    public static ScriptFile? Write(string folder, int step, string? script)
     {
         if (script is null) return null;
-        var path = string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{Interlocked.Increment(ref _count)}.sh");
+        var path = string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{step}.sh");
         // A job may have mounted something over the folder since the last step.
         if (!Directory.Exists(folder)) KernelFile.CreateFolders(folder);
         KernelFile.Replace(path, Encoding.UTF8.GetBytes(script), 0b111_000_000);

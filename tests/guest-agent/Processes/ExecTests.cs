@@ -172,7 +172,7 @@ public sealed class ExecTests : IAsyncLifetime
 
     private async Task ServeAsync()
     {
-        var workplace = new Workplace(_folder.Path, _folder.Path, Scratch: null, Cgroups: null);
+        var workplace = new Workplace(_folder.Path, _folder.Path, scratch: null, cgroups: null);
         var reaper = new ChildReaper(reapOrphans: false);
         List<Task> calls = [];
         await foreach (var channel in _guest.AcceptAsync(CancellationToken.None))
