@@ -10,6 +10,7 @@ Benchmark[] all =
     new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
     new("egress", "A machine's way out", EgressBenchmark.Run),
     new("vmm", "Our monitor beside a guest of a few instructions", MonitorBenchmarks.Run),
+    new("restore", "Our monitor and a machine out of a snapshot", RestoreBenchmarks.Run),
     new("lab", "Our monitor beside QEMU on a KVM that is real", LabBenchmarks.Run),
 ];
 
