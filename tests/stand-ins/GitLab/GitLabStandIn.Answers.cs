@@ -31,6 +31,12 @@ public sealed partial class GitLabStandIn
         }
 
         var path = context.Request.Path.Value ?? "";
+        if (path.Contains(".git/", StringComparison.Ordinal))
+        {
+            await CloneAsync(context);
+            return;
+        }
+
         var call = $"{context.Request.Method} {path}";
         if (Planned(context.Request.Method, path) is { } planned)
         {
@@ -49,6 +55,24 @@ public sealed partial class GitLabStandIn
             Violation($"{call}: no such call");
             context.Response.StatusCode = 404;
         }
+    }
+
+    private async Task CloneAsync(HttpContext context)
+    {
+        if (IsOfRunningJob(context.Request.Headers.Authorization.ToString()))
+        {
+            await Repositories.AnswerAsync(context);
+            return;
+        }
+
+        context.Response.StatusCode = 401;
+        context.Response.Headers.WWWAuthenticate = "Basic realm=\"GitLab\"";
+    }
+
+    private bool IsOfRunningJob(string authorization)
+    {
+        lock (_lock) return _jobs.Values.Any(job => job.State is "running" or "canceling"
+            && authorization == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"gitlab-ci-token:{job.Token}"))}");
     }
 
     private async Task VerifyAsync(HttpContext context)

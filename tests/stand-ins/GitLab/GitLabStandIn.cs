@@ -42,6 +42,9 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
 
     public Uri Url { get; private set; } = null!;
 
+    /// <summary>Served beside the API to who brings the token of a job that runs.</summary>
+    public GitRepositories Repositories { get; } = new();
+
     /// <summary>What the client did that it may not do.</summary>
     public IReadOnlyList<string> Violations
     {
@@ -100,6 +103,13 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
         }
     }
 
+    /// <summary>The same with a repository to clone: <c>group/demo</c> of <see cref="Repositories"/>.</summary>
+    public StandInJob QueueWithSources(string name, string sha, string[] script, Action<JsonObject>? change = null) => Queue(name, script, payload =>
+    {
+        StandInPayload.AddSources(payload, Url, sha);
+        change?.Invoke(payload);
+    });
+
     /// <summary>The next calls whose method and path begin so get this answer instead.</summary>
     public void AnswerNext(string method, string pathPart, int status, int count = 1, Action<HttpResponse>? more = null)
     {
@@ -142,7 +152,11 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
 
     public Task WaitForEndAsync(StandInJob job, TimeSpan limit) => WaitAsync(() => job.IsOver && job.Ended > 0 || job.State == "canceled", limit, $"end of job {job.Id}");
 
-    public async ValueTask DisposeAsync() => await _server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        Repositories.Dispose();
+    }
 
     private string Describe()
     {
