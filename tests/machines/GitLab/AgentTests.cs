@@ -6,7 +6,7 @@ using Xunit;
 namespace RunnerVm.Tests.Machines.GitLab;
 
 /// <summary>The whole way: a GitLab, the agent's own process, real machines, a real repository.</summary>
-public sealed class AgentTests(SnapshotHome home) : IClassFixture<SnapshotHome>
+public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<SnapshotHome>
 {
     private static readonly TimeSpan Patience = AgentProcess.Patience;
 

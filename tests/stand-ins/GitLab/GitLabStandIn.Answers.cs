@@ -81,9 +81,9 @@ public sealed partial class GitLabStandIn
         if (body is null) return;
         CheckInfo(body, "verify");
         context.Response.StatusCode = 403;
-        if (Text(body, "token") != RunnerToken) return;
+        if (Text(body, "token") is not { } token || !RequestsByToken.ContainsKey(token)) return;
         context.Response.StatusCode = 200;
-        await context.Response.WriteAsJsonAsync(new { id = 7, token = RunnerToken, token_expires_at = (string?)null });
+        await context.Response.WriteAsJsonAsync(new { id = 7, token, token_expires_at = (string?)null });
     }
 
     private async Task RequestAsync(HttpContext context)
@@ -92,7 +92,7 @@ public sealed partial class GitLabStandIn
         if (body is null) return;
         CheckInfo(body, "jobs/request");
         if (Text(body, "system_id") is not { Length: > 0 } systemId) Violation("jobs/request: no system_id");
-        else if (Text(body, "token") != RunnerToken) await RefuseAsync(context, 403, "403 Forbidden");
+        else if (!Counts(body)) await RefuseAsync(context, 403, "403 Forbidden");
         else if (Take(systemId) is { } job)
         {
             context.Response.StatusCode = 201;
@@ -102,6 +102,20 @@ public sealed partial class GitLabStandIn
         {
             context.Response.Headers["X-GitLab-Last-Update"] = _cursor.ToString(CultureInfo.InvariantCulture);
             context.Response.StatusCode = 204;
+        }
+    }
+
+    /// <summary>Whether the question is a known runner's, which is counted with its cursor.</summary>
+    private bool Counts(JsonObject body)
+    {
+        lock (_lock)
+        {
+            if (Text(body, "token") is not { } token || !RequestsByToken.ContainsKey(token)) return false;
+            RequestsByToken[token]++;
+            if (body["last_update"] is null) return true;
+            if (Text(body, "last_update") is not { } cursor || !int.TryParse(cursor, CultureInfo.InvariantCulture, out var number) || number > _cursor) Violation($"jobs/request: last_update {body["last_update"]} is no cursor of ours");
+            LastCursor = Text(body, "last_update");
+            return true;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -26,13 +27,17 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
     private long _nextId = 1000;
     private int _cursor;
 
-    private GitLabStandIn(int port)
+    private GitLabStandIn(int port, X509Certificate2? certificate)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(options =>
         {
-            options.ListenLocalhost(port);
+            options.ListenLocalhost(port, listen =>
+            {
+                if (certificate is not null) listen.UseHttps(certificate);
+            });
             options.Limits.MaxRequestBodySize = 1L << 30;
             options.Limits.MinRequestBodyDataRate = null;
         });
@@ -76,12 +81,19 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
 
     public int Requests { get; private set; }
 
-    public static async Task<GitLabStandIn> StartAsync(int port = 0)
+    /// <summary>Runners this instance knows, and how often each has asked for a job.</summary>
+    public Dictionary<string, int> RequestsByToken { get; } = new() { [RunnerToken] = 0 };
+
+    /// <summary>The cursor of the last question that had one.</summary>
+    public string? LastCursor { get; private set; }
+
+    /// <param name="certificate">Speaks TLS with it; null: plain HTTP.</param>
+    public static async Task<GitLabStandIn> StartAsync(X509Certificate2? certificate = null)
     {
-        if (port == 0) port = FreePort();
-        var standIn = new GitLabStandIn(port);
+        var port = FreePort();
+        var standIn = new GitLabStandIn(port, certificate);
         await standIn._server.StartAsync();
-        standIn.Url = new($"http://127.0.0.1:{port}/");
+        standIn.Url = new($"{(certificate is null ? "http" : "https")}://127.0.0.1:{port}/");
         return standIn;
     }
 
@@ -109,6 +121,19 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
         StandInPayload.AddSources(payload, Url, sha);
         change?.Invoke(payload);
     });
+
+    /// <summary>A job that is over and left an archive, whatever is in it.</summary>
+    public StandInJob AddFinished(string name, byte[] archive)
+    {
+        lock (_lock)
+        {
+            var job = Queue(name, ["true"]);
+            _queue.Remove(job);
+            job.State = "success";
+            job.Stored.Add(new("artifacts.zip", "archive", "zip", null, archive));
+            return job;
+        }
+    }
 
     /// <summary>The next calls whose method and path begin so get this answer instead.</summary>
     public void AnswerNext(string method, string pathPart, int status, int count = 1, Action<HttpResponse>? more = null)
