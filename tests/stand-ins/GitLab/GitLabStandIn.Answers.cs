@@ -110,8 +110,8 @@ public sealed partial class GitLabStandIn
     {
         lock (_lock)
         {
-            if (Text(body, "token") is not { } token || !RequestsByToken.ContainsKey(token)) return false;
-            RequestsByToken[token]++;
+            if (Text(body, "token") is not { } token || !RequestsByToken.TryGetValue(token, out var asked)) return false;
+            RequestsByToken[token] = asked + 1;
             if (body["last_update"] is null) return true;
             if (Text(body, "last_update") is not { } cursor || !int.TryParse(cursor, CultureInfo.InvariantCulture, out var number) || number > _cursor) Violation($"jobs/request: last_update {body["last_update"]} is no cursor of ours");
             LastCursor = Text(body, "last_update");
