@@ -10,12 +10,15 @@ public sealed class MemoryTests : IDisposable
     private const long MemoryMib = 128;
     private const long MostKib = 5 << 10;
 
+    /// <summary>After work also what the collector itself needs: its code, and the objects of half a MiB that it waits for.</summary>
+    private const long MostAfterWorkKib = 6 << 10;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("memory-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void Beside_its_guest_it_holds_no_more_than_5_MiB_and_work_does_not_change_that()
+    public void Beside_its_guest_it_holds_5_MiB_at_most_and_no_more_than_6_however_much_it_is_asked()
     {
         var socket = Path.Combine(_folder, "api");
         var kernel = FreestandingGuest.Build("spin");
@@ -25,14 +28,14 @@ public sealed class MemoryTests : IDisposable
         // Asked on the loop, after what it had to do for the start.
         Assert.Equal(200, api.Ask("GET", "/").Status);
         Assert.InRange(BesideTheGuest(program.Id), 1, MostKib);
-        for (var i = 0; i < 20; i++)
+        for (var i = 0; i < 300; i++)
         {
             foreach (var path in new[] { "/vm/config", "/machine-config" }) Assert.Equal(200, api.Ask("GET", path).Status);
             Assert.Equal(204, api.Ask("PATCH", "/vm", """{"state": "Paused"}""").Status);
             Assert.Equal(204, api.Ask("PATCH", "/vm", """{"state": "Resumed"}""").Status);
         }
 
-        Assert.InRange(BesideTheGuest(program.Id), 1, MostKib);
+        Assert.InRange(BesideTheGuest(program.Id), 1, MostAfterWorkKib);
     }
 
     /// <summary>In KiB, over all mappings but the guest's memory, which is told by its size.</summary>
