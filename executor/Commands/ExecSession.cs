@@ -52,7 +52,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         {
             Data = data,
             Ledger = ledger,
-            PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
+            PrepareFiles = new MachineFileStore(data, layout, time, engine.Engine.BootsKernel).PrepareAsync,
             ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
             Snapshots = snapshots,
