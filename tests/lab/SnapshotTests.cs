@@ -62,8 +62,8 @@ public sealed class SnapshotTests(LabFixture lab) : LeavesNothing(lab)
             runnervm snapshot rm all
             """, TimeSpan.FromMinutes(8))).ExpectExit(0);
         TestContext.Current.TestOutputHelper?.WriteLine(result.Output);
-        Assert.Equal(2, Regex.Matches(result.Output, "^vmm \"restored\":true$", RegexOptions.Multiline).Count);
-        Assert.Equal(2, Regex.Matches(result.Output, "^qemu \"restored\":true$", RegexOptions.Multiline).Count);
+        Assert.Equal(2, Regex.Count(result.Output, "^vmm \"restored\":true$", RegexOptions.Multiline));
+        Assert.Equal(2, Regex.Count(result.Output, "^qemu \"restored\":true$", RegexOptions.Multiline));
         var said = Regex.Matches(result.Output, "^(random|boot) .*$", RegexOptions.Multiline).Select(static match => match.Value).ToList();
         Assert.Equal(8, said.Count);
         Assert.Equal(8, said.Distinct().Count());
