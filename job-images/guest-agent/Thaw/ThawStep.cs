@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RunnerVm.GuestAgent.Boot;
 using RunnerVm.GuestAgent.Errands;
 using RunnerVm.GuestProtocol;
 
