@@ -5,6 +5,7 @@ Benchmark[] all =
 [
     new("version", "The program's own start", StartBenchmarks.Version),
     new("hello", "A hello job in a cold machine", StartBenchmarks.ColdHello),
+    new("restored", "A hello job in a machine restored from a snapshot", StartBenchmarks.RestoredHello),
     new("latency", "A log line on its way into a machine and back", LatencyBenchmark.Run),
     new("stream", "Log throughput on the host's side", StreamBenchmark.Run),
     new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
