@@ -8,7 +8,7 @@ using RunnerVm.GuestProtocol;
 namespace RunnerVm.GuestAgent.Channels;
 
 /// <summary>Takes the channels the host opens and gives each to the code for its kind. Owns the running ones.</summary>
-internal sealed class ChannelDispatch(HostLink host, Disks disks, TimeSpan bootTime, ChildReaper reaper)
+internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan bootTime, ChildReaper reaper)
 {
     private readonly ConcurrentDictionary<uint, Task> _running = new();
     private PreparedMachine? _frozen;

@@ -9,20 +9,22 @@ namespace RunnerVm.GuestAgent.Thaw;
 
 /// <summary>A machine with all in place that does not differ from job to job: root, scratch disk, network, cgroups.</summary>
 /// <param name="Workspace">Absolute path of the folder the job works in.</param>
-/// <param name="Scratch">The scratch disk's top folder, for asking how much room is left.</param>
+/// <param name="Scratch">The scratch disk's top folder, for asking how much room is left; null where there is none.</param>
 /// <param name="Cgroups">The job's cgroup, or null where the kernel has none.</param>
 /// <param name="Names">The files that will say who the machine is.</param>
-internal sealed record PreparedMachine(string Workspace, SafeFileHandle Scratch, JobCgroup? Cgroups, IdentityFiles Names)
+internal sealed record PreparedMachine(string Workspace, SafeFileHandle? Scratch, JobCgroup? Cgroups, IdentityFiles Names)
 {
     /// <summary>Where scripts are kept while they run; in memory.</summary>
-    private const string ScriptFolder = "/run/runnervm";
+    internal const string ScriptFolder = "/run/runnervm";
 
     private const int WarmUpSteps = 1_000_000;
 
+    /// <param name="disks">Null in a sandbox.</param>
     /// <exception cref="IOException">Something could not be made; the message says what.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">Likewise.</exception>
-    public static PreparedMachine Make(string workspace, bool withNetwork, Disks disks, GuestConnection connection)
+    public static PreparedMachine Make(string workspace, bool withNetwork, Disks? disks, GuestConnection connection)
     {
+        if (disks is null) return PreparedSandbox.Make(workspace, withNetwork, connection);
         if (!withNetwork) Loopback.Up();
         // Both wait for the kernel more than they work (disks; grace periods of the network), so they wait together.
         var network = Task.CompletedTask;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RunnerVm.GuestAgent.Boot;
 using RunnerVm.GuestAgent.Errands;
 using RunnerVm.GuestProtocol;
 
@@ -23,9 +24,13 @@ internal static class ThawStep
         var result = new ThawResult { KernelRelease = Identity.KernelRelease(), BootMilliseconds = bootTime.TotalMilliseconds };
         try
         {
-            // What the request has waited here since it came is part of the time by now.
-            Identity.SetClock(request.UnixTimeNanoseconds + (long)Stopwatch.GetElapsedTime(received).TotalNanoseconds);
-            Identity.CreditEntropy(request.Entropy);
+            if (!Sandbox.IsOurs)
+            {
+                // What the request has waited here since it came is part of the time by now.
+                Identity.SetClock(request.UnixTimeNanoseconds + (long)Stopwatch.GetElapsedTime(received).TotalNanoseconds);
+                Identity.CreditEntropy(request.Entropy);
+            }
+
             Identity.SetHostname(request.Hostname);
             prepared ??= prepare();
             prepared.Names.Write(request);
