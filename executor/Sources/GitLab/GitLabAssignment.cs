@@ -35,10 +35,6 @@ internal sealed record GitLabAssignment
     public required Func<Task<bool>> MachineReadyAsync { get; init; }
 }
 
-/// <summary>What a job's image name stands for on this host.</summary>
-/// <param name="Image">A recipe below <c>job-images/</c>.</param>
-internal sealed record MachineClass(string Image, MachineRequest Request, NetworkRequest Network);
-
 /// <summary>The runner a job came through, as its log and variables name it.</summary>
 /// <param name="ShortToken">The token's first characters behind its prefix: tells runners apart and opens nothing.</param>
 internal sealed record RunnerFacts(string Name, string ShortToken, string SystemId, Uri ServerUrl);
