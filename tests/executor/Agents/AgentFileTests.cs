@@ -153,7 +153,7 @@ public sealed class AgentFileTests : IDisposable
             ":7:39: \"labels\" is missing",
             ":9:5: Cannot use \"/nowhere/key.pem\" as the GitHub App's private key",
             ":10:5: \"runners\" should be a list with at least one kind of runner",
-            ":3:17: \"env\": the environment variable \"NOT_THERE\" is not set",
+            ":3:18: \"env\": the environment variable \"NOT_THERE\" is not set",
             ":13:25: \"credential\": CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=github:PATH",
             ":14:34: two kinds of runner of \"other\" begin with the label \"a\"",
         ];

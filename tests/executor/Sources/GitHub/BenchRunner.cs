@@ -39,7 +39,13 @@ internal sealed class BenchRunner
     private async Task<int> RunAsync(GuestChannel channel, FakeMachine machine, string configuration, CancellationToken end)
     {
         var (server, client) = Decode(configuration);
-        var session = new Session(_http, server, await TokenAsync(server, client));
+        if (await TokenAsync(server, client) is not { } token)
+        {
+            await SayAsync(channel, "Failed to create a session. The runner registration has been deleted from the server, please re-configure.");
+            return 1;
+        }
+
+        var session = new Session(_http, server, token);
         await session.SendAsync(HttpMethod.Post, "broker/session", new() { ["agent"] = new JsonObject() });
         await SayAsync(channel, "Current runner version: '2.336.0'\n2026-11-25 10:00:00Z: Listening for Jobs");
         while (!end.IsCancellationRequested)
@@ -80,11 +86,11 @@ internal sealed class BenchRunner
         return 0;
     }
 
-    private async Task<string> TokenAsync(Uri server, string client)
+    private async Task<string?> TokenAsync(Uri server, string client)
     {
         var form = new FormUrlEncodedContent([new("grant_type", "client_credentials"), new("client_id", client)]);
         var answer = await _http.PostAsync(new Uri(server, "oauth/token"), form);
-        return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["access_token"]!.GetValue<string>();
+        return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["access_token"]?.GetValue<string>();
     }
 
     private static (Uri Server, string Client) Decode(string configuration)
