@@ -14,25 +14,36 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     public async Task A_job_clones_caches_and_uploads_and_a_dependent_one_has_its_files()
     {
         await using var server = await GitLabStandIn.StartAsync();
-        var sha = server.Repositories.Add("group/demo", ("README.md", "hello from git\n"));
+        server.Repositories.Add("group/lib", ("lib.txt", "hello from a submodule\n"));
+        server.Repositories.Add("group/demo", ("README.md", "hello from git\n"));
+        var sha = server.Repositories.AddSubmodule("group/demo", "lib", $"{server.Url}group/lib.git", "group/lib");
         using var agent = await AgentProcess.StartAsync(server, home, jobs: 2);
         var cache = new JsonArray(new JsonObject { ["key"] = "deps", ["policy"] = "pull-push", ["when"] = "on_success", ["paths"] = new JsonArray("vendor/") });
-        var build = server.QueueWithSources("build", sha, ["cat README.md", "mkdir -p out vendor", "echo built >out/x; echo cached >vendor/lib", "echo '<testsuite/>' >junit.xml"], payload =>
+        var build = server.QueueWithSources("build", sha, ["cat README.md", "mkdir -p out vendor", "echo built >out/x; echo cached >vendor/lib", "touch out/x.tmp", "echo '<testsuite/>' >junit.xml; echo VERSION=7 >build.env; echo '{}' >sast.json"], payload =>
         {
+            payload["image"] = new JsonObject { ["name"] = "debian:bookworm" };
             payload["cache"] = cache.DeepClone();
             payload["artifacts"] = new JsonArray(
-                new JsonObject { ["name"] = "build", ["paths"] = new JsonArray("out/"), ["when"] = "on_success", ["artifact_type"] = "archive", ["artifact_format"] = "zip", ["expire_in"] = "1 week" },
-                new JsonObject { ["name"] = "junit.xml", ["paths"] = new JsonArray("junit.xml"), ["when"] = "always", ["artifact_type"] = "junit", ["artifact_format"] = "gzip" });
+                new JsonObject { ["name"] = "build", ["paths"] = new JsonArray("out/"), ["exclude"] = new JsonArray("**/*.tmp"), ["untracked"] = true, ["when"] = "on_success", ["artifact_type"] = "archive", ["artifact_format"] = "zip", ["expire_in"] = "1 week" },
+                Report("junit.xml", "junit.xml", "junit", "gzip"), Report(".env", "build.env", "dotenv", "gzip"), Report("gl-sast-report.json", "sast.json", "sast", "raw"));
         });
         await server.WaitForEndAsync(build, Patience);
         AssertSucceeded(server, build);
         Assert.Contains("01O hello from git\n", build.TraceText);
         Assert.DoesNotContain(build.Token, build.TraceText);
-        Assert.Equal(["build.zip", "junit.xml.gz"], build.Artifacts.Select(static a => a.FileName));
-        Assert.Equal(["out/", "out/x"], new ZipArchive(new MemoryStream(build.Artifacts[0].Content)).Entries.Select(static e => e.FullName));
+        Assert.Equal(
+            [("build.zip", "archive", "zip", "1 week"), ("junit.xml.gz", "junit", "gzip", null), (".env.gz", "dotenv", "gzip", null), ("gl-sast-report.json", "sast", "raw", null)],
+            build.Artifacts.Select(static a => (a.FileName, a.Type, a.Format, a.ExpireIn)));
+        var entries = new ZipArchive(new MemoryStream(build.Artifacts[0].Content)).Entries.Select(static e => e.FullName).ToList();
+        foreach (var wanted in (string[])["out/x", "vendor/lib", "build.env"]) Assert.Contains(wanted, entries);
+        foreach (var unwanted in (string[])["out/x.tmp", "README.md"]) Assert.DoesNotContain(unwanted, entries);
+        Assert.Equal("VERSION=7\n", await new StreamReader(new GZipStream(new MemoryStream(build.Artifacts[2].Content), CompressionMode.Decompress)).ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("{}\n"u8, build.Artifacts[3].Content);
 
-        var test = server.QueueWithSources("test", sha, ["cat out/x vendor/lib"], payload =>
+        var test = server.QueueWithSources("test", sha, ["cat out/x vendor/lib lib/lib.txt"], payload =>
         {
+            payload["variables"]!.AsArray().Add(StandInPayload.Variable("GIT_SUBMODULE_STRATEGY", "recursive"));
+            payload["variables"]!.AsArray().Add(StandInPayload.Variable("GIT_STRATEGY", "clone"));
             payload["cache"] = cache.DeepClone();
             payload["dependencies"] = new JsonArray(new JsonObject
             {
@@ -43,6 +54,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         AssertSucceeded(server, test);
         Assert.Contains("01O built\n", test.TraceText);
         Assert.Contains("01O cached\n", test.TraceText);
+        Assert.Contains("01O hello from a submodule\n", test.TraceText);
         await DrainAsync(agent, server);
     }
 
@@ -154,6 +166,9 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         Assert.Equal(Enumerable.Range(1, (int)(outage.TotalSeconds * 10)), lines);
         await DrainAsync(agent, server);
     }
+
+    private static JsonObject Report(string name, string path, string type, string format) =>
+        new() { ["name"] = name, ["paths"] = new JsonArray(path), ["when"] = "always", ["artifact_type"] = type, ["artifact_format"] = format };
 
     private static void WithAftermath(JsonObject payload)
     {
