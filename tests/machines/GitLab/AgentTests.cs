@@ -64,7 +64,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         await using var server = await GitLabStandIn.StartAsync();
         server.UpdateInterval = 1;
         using var agent = await AgentProcess.StartAsync(server, home, jobs: 3);
-        string[] script = ["echo kept >kept", "echo begun", "sleep 1000", "echo never"];
+        string[] script = ["echo kept >kept", "echo begun", "while sleep 0.5; do echo goes on; done", "echo never"];
         var canceling = server.Queue("canceling", script, WithAftermath);
         var canceled = server.Queue("canceled", script, WithAftermath);
         var slow = server.Queue("slow", script, static payload =>
@@ -189,6 +189,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     {
         agent.Terminate();
         var code = await agent.EndAsync();
+        TestContext.Current.TestOutputHelper?.WriteLine(agent.Log);
         Assert.True(code == 0, $"exit code {code}\n{agent.Log}");
         Assert.Empty(server.Violations);
         home.AssertNothingLeft();
