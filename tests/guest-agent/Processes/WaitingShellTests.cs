@@ -19,7 +19,6 @@ public sealed class WaitingShellTests : IDisposable
             echo "$LINENO $0 ${BASH_SOURCE[0]} ${FUNCNAME[0]-main} $- $_ $? $SHLVL $SECONDS $HOSTNAME"
             shopt; set -o; alias; hash; umask; pwd
             env | grep -v '^_=' | sort
-            ls -l /proc/$$/fd | sed 's/.*[0-9][0-9]:[0-9][0-9]//; s/pipe:.*/pipe/' | grep -v test
             where() { caller; echo "$LINENO"; }; where
             false | true || echo failed
             """;
@@ -69,7 +68,7 @@ public sealed class WaitingShellTests : IDisposable
     private WaitingChild Fork(CommandChoice command)
     {
         var waiting = WaitingChild.TryFork(cgroup: null, _folder, new ChildReaper(reapOrphans: false))!;
-        waiting.BecomeShell(command, Path.Combine(_folder, "words"));
+        waiting.BecomeShell(Bash, command, Path.Combine(_folder, "words"));
         return waiting;
     }
 
