@@ -17,21 +17,39 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
     /// <summary>Serves until the connection ends.</summary>
     public async Task RunAsync()
     {
+        host.Connection.TakesAtOnce = TryServeAtOnce;
         await foreach (var channel in host.Connection.AcceptAsync(CancellationToken.None))
         {
-            // These are alone: nothing else may see a machine that is not yet itself.
-            if (channel.Kind is ChannelKind.Thaw or ChannelKind.Freeze)
-            {
-                await ServeAsync(channel);
-                continue;
-            }
-
-            var serving = Task.Run(() => ServeAsync(channel));
-            _running[channel.Id] = serving;
-            _ = serving.ContinueWith(_ => _running.TryRemove(channel.Id, out Task? _), TaskScheduler.Default);
+            // One that came before anybody asked.
+            if (!TryServeAtOnce(channel)) Serve(channel, Task.Run(() => ServeAsync(channel)));
         }
 
         await Task.WhenAll(_running.Values);
+    }
+
+    /// <summary>
+    /// Thaw and freeze are alone: nothing else may see a machine that is not yet itself. A step is started where its request is read,
+    /// without the way over two other threads that a restored machine would have to go for the first time; then it is waited for like all else.
+    /// </summary>
+    private bool TryServeAtOnce(GuestChannel channel)
+    {
+        switch (channel.Kind)
+        {
+            case ChannelKind.Thaw or ChannelKind.Freeze:
+                ServeAsync(channel).GetAwaiter().GetResult();
+                return true;
+            case ChannelKind.Exec:
+                Serve(channel, ServeAsync(channel));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void Serve(GuestChannel channel, Task serving)
+    {
+        _running[channel.Id] = serving;
+        _ = serving.ContinueWith(_ => _running.TryRemove(channel.Id, out Task? _), TaskScheduler.Default);
     }
 
     private async Task ServeAsync(GuestChannel channel)
