@@ -28,8 +28,9 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
     }
 
     /// <summary>
-    /// Thaw and freeze are alone: nothing else may see a machine that is not yet itself. A step is started where its request is read,
+    /// Thaw and freeze are alone: nothing else may see a machine that is not yet itself. The first step is started where its request is read,
     /// without the way over two other threads that a restored machine would have to go for the first time; then it is waited for like all else.
+    /// Later ones are not: what they start in is a job's by then, and could hold up whoever reads.
     /// </summary>
     private bool TryServeAtOnce(GuestChannel channel)
     {
@@ -38,7 +39,7 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
             case ChannelKind.Thaw or ChannelKind.Freeze:
                 ServeAsync(channel).GetAwaiter().GetResult();
                 return true;
-            case ChannelKind.Exec:
+            case ChannelKind.Exec when _workplace is { IsFresh: true }:
                 Serve(channel, ServeAsync(channel));
                 return true;
             default:
