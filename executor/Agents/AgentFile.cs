@@ -13,7 +13,7 @@ internal static class AgentFile
     public static AgentOptions Load(string path, AgentFileContext context)
     {
         var problems = new FileProblems(path,
-            ("capacity", AgentVocabulary.Capacity), ("runner", AgentVocabulary.Runner), ("an entry of gitlab", AgentVocabulary.GitLab), ("an entry of images", AgentVocabulary.Image));
+            ("capacity", AgentVocabulary.Capacity), ("runner", AgentVocabulary.Runner), ("an entry of gitlab", AgentVocabulary.GitLab), ("an entry of images", [.. AgentVocabulary.Image.Union(AgentVocabulary.WarmImage)]));
         var document = YamlFile.Read(() => context.OpenFile(path), path, "agent's configuration", "a map with \"gitlab\"", problems);
         var options = new AgentFileReader(context, problems).Read(document);
         problems.ThrowIfAny();

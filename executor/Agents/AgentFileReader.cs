@@ -33,9 +33,11 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Capacity = ReadCapacity(root, machine),
             Engine = machine.Engine,
             Isolation = machine.Isolation,
+            Warm = ReadWarm(root, machine, network ?? NetworkRequest.OpenInternet),
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
         };
         CheckSizes(root, options);
+        CheckWarm(root, options);
         return options;
     }
 
