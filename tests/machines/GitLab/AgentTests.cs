@@ -47,6 +47,26 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     }
 
     [Fact]
+    public async Task A_job_takes_a_machine_that_waited_and_another_waits_for_the_next()
+    {
+        await using var server = await GitLabStandIn.StartAsync();
+        using var agent = await AgentProcess.StartAsync(server, home, jobs: 1, warm: 1);
+        await agent.WaitForLineAsync("1 wait.");
+        foreach (var name in (string[])["first", "second"])
+        {
+            await server.WaitAsync(() => Waiting() == 1, Patience, "a machine to wait");
+            var job = server.Queue(name, ["echo begun"]);
+            await server.WaitForEndAsync(job, Patience);
+            AssertSucceeded(server, job);
+            Assert.Contains("A machine that waited was taken in", job.TraceText);
+        }
+
+        await DrainAsync(agent, server);
+
+        int Waiting() => Directory.GetDirectories(home.Runs).Count(static folder => File.Exists(Path.Join(folder, "run.json")));
+    }
+
+    [Fact]
     public async Task Cancel_abort_and_timeout_end_a_job_each_in_its_own_way()
     {
         await using var server = await GitLabStandIn.StartAsync();
