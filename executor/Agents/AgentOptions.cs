@@ -1,4 +1,5 @@
 using RunnerVm.Jobs;
+using RunnerVm.Sources.GitHub;
 using RunnerVm.Sources.GitLab;
 
 namespace RunnerVm.Agents;
@@ -17,6 +18,8 @@ internal sealed record AgentOptions
     public IReadOnlyList<WarmImage> Warm { get; init; } = [];
 
     public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
+
+    public required IReadOnlyList<GitHubSourceOptions> GitHub { get; init; }
 }
 
 /// <param name="Jobs">Machines at once.</param>

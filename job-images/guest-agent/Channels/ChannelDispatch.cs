@@ -75,6 +75,7 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
             _frozen = PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection);
             _workplace = _frozen.ToWarmUpPlace();
             _frozen.Waiting = WaitingChild.TryFork(_frozen.Cgroups?.PrepareFirstStep(), _frozen.Workspace, reaper);
+            if (request.Shell is { } shell) _frozen.PrepareShell(shell);
             ThawStep.Rehearse();
             host.MayBeginAfresh = true;
         }

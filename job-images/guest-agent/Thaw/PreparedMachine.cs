@@ -31,6 +31,8 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle? Scratch
         if (withNetwork)
         {
             var space = SocketSteering.OpenNamespace();
+            // There is no router; asking for one three times falls into the first seconds of every restored machine.
+            _ = KernelFile.TrySet("/proc/sys/net/ipv6/conf/default/router_solicitations", "0");
             network = Task.Run(() => EgressRedirect.Start(connection, space));
         }
 
@@ -46,6 +48,21 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle? Scratch
 
     /// <summary>Of the job's first step; null in a machine that just booted.</summary>
     public WaitingChild? Waiting { get; set; }
+
+    /// <summary>Starts the shell that the first step will most likely ask for, where the image has it and it can wait.</summary>
+    /// <param name="candidates">As in an <see cref="ExecRequest"/>.</param>
+    public void PrepareShell(string[][] candidates)
+    {
+        try
+        {
+            var command = CommandChoice.Find(candidates, StepEnvironment.DefaultPath, Workspace, ScriptFile.PathOf(ScriptFolder, 1));
+            Waiting?.BecomeShell(command, $"{ScriptFolder}/words");
+        }
+        catch (CannotStartException)
+        {
+            // The step will say so, if there is one.
+        }
+    }
 
     public Workplace ToWorkplace() => new(Workspace, ScriptFolder, Scratch, Cgroups, 0, Waiting);
 

@@ -26,7 +26,7 @@ internal sealed class AgentProcess : IDisposable
             runner: {executor: qemu, memory: 256MB, disk: 1GB}
             images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
             gitlab:
-              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms}
+              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
             """);
         _process = Runner.Start(_folder.Path, ["agent", "--config", _folder.File("agent.yml")], new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
         _process.StandardInput.Close();
