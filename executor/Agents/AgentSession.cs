@@ -1,6 +1,7 @@
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
+using RunnerVm.Leases.Warm;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
 using RunnerVm.Sources;
@@ -23,6 +24,7 @@ internal sealed class AgentSession : IDisposable
     private readonly RunLedger _ledger;
     private readonly ILogger _log;
     private readonly TimeProvider _time;
+    private WarmImages? _warm;
 
     private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub)
     {
@@ -53,6 +55,12 @@ internal sealed class AgentSession : IDisposable
             var ledger = new RunLedger(data, time);
             var snapshots = new SnapshotStore(data, time);
             await snapshots.SweepAsync(cancellationToken);
+            var keeper = snapshotUse == SnapshotUse.Off ? null : chosen.Engine as ISnapshottingEngine;
+            var warm = options.Warm.Count == 0 || keeper is null ? null : new WarmImages(
+                options.Warm,
+                new(keeper, new MachineFileStore(data, layout, time), new SnapshotMaker(snapshots, ledger, new ScratchDisks(data, time), time), new WarmStart(ledger, keeper),
+                    new CloneRecord(new FactCache(data)), new() { MostBytes = (long)options.Capacity.Size.MemoryMib << 20, AvailableBytes = HostMemory.AvailableBytes }),
+                log, time);
             var gitLab = new GitLabHost
             {
                 Lend = Lend,
@@ -72,16 +80,17 @@ internal sealed class AgentSession : IDisposable
                 Journal = new(journal),
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab, gitHub);
+            return new(options, ledger, held, journal, gitLab, gitHub) { _warm = warm };
 
             JobHost Lend() => new()
             {
                 Data = data,
                 Ledger = ledger,
-                PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
+                PrepareFiles = new MachineFileStore(data, layout, time, chosen.Engine.BootsKernel).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
                 Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
+                Warm = warm is null ? null : new WarmShelf(warm, keeper!, tellsOfNone: false, time),
                 Time = time,
             };
         }
@@ -98,6 +107,8 @@ internal sealed class AgentSession : IDisposable
     {
         var capacity = new Capacity(_options.Capacity.Jobs, _options.Capacity.Size);
         _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", _forges.Select(static f => f.Name)));
+        await using var warm = _warm;
+        warm?.Start();
         await new Daemon(_forges, capacity, new(_ledger, _time), stop, _log, _time).RunAsync();
         _log.Information("Stopped; no job is left");
     }

@@ -19,11 +19,12 @@ internal sealed class AgentProcess : IDisposable
     private readonly Task _reading;
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private AgentProcess(GitLabStandIn server, SnapshotHome home, int jobs)
+    private AgentProcess(GitLabStandIn server, SnapshotHome home, int jobs, int warm)
     {
         _folder.Write("agent.yml", $$"""
             capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
             runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
             gitlab:
               - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
             """);
@@ -52,9 +53,10 @@ internal sealed class AgentProcess : IDisposable
 
     /// <summary>Starts one and waits until it takes jobs.</summary>
     /// <param name="jobs">Machines at once.</param>
-    public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs)
+    /// <param name="warm">Machines that wait.</param>
+    public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs, int warm = 0)
     {
-        var agent = new AgentProcess(server, home, jobs);
+        var agent = new AgentProcess(server, home, jobs, warm);
         await agent.WaitForLineAsync("Takes up to");
         return agent;
     }
