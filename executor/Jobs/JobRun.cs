@@ -208,6 +208,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         InitramfsPath = files.Initramfs,
         RootImagePath = files.RootImage,
         ScratchDiskPath = Path.Join(lease.Directory, "scratch"),
+        Disks = job.Disks,
         Cpus = job.Machine.Cpus,
         MemoryMib = job.Machine.MemoryMib,
     };

@@ -17,7 +17,7 @@ internal static class Agent
         AgentConsole.Open();
         // The stream's device is set up by messages, which go to and fro while the disks are looked for.
         KernelModules.Load("virtio_mmio", StreamTransport.Driver);
-        var disks = Disks.MountRoot();
+        var disks = Disks.MountReadOnly();
         var stream = StreamTransport.Open();
         ProcessDefaults.Apply();
         return ServeAsync(stream, disks, started).GetAwaiter().GetResult();

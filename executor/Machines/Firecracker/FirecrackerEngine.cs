@@ -93,10 +93,12 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
         using var api = new FirecrackerApi(apiSocket);
         await api.PutAsync("/machine-config", new(spec.Cpus, spec.MemoryMib), ApiJson.Default.ApiMachineConfiguration, cancellationToken);
         await api.PutAsync("/boot-source", BootSource(spec), ApiJson.Default.ApiBootSource, cancellationToken);
-        // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda and /dev/vdb.
+        // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda, /dev/vdb and on.
         await api.PutAsync("/drives/root", new("root", spec.RootImagePath, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
         // The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (Unsafe).
         await api.PutAsync("/drives/scratch", new("scratch", spec.ScratchDiskPath, false, false, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        for (var i = 0; i < spec.Disks.Count; i++)
+            await api.PutAsync($"/drives/disk{i}", new($"disk{i}", spec.Disks[i].Path, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
         await api.PutAsync("/vsock", new(GuestCid, vsock), ApiJson.Default.ApiVsock, cancellationToken);
         await api.PutAsync("/actions", new("InstanceStart"), ApiJson.Default.ApiAction, cancellationToken);
         File.Delete(spec.ScratchDiskPath);
@@ -104,7 +106,7 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
 
     /// <summary>As on QEMU, but that a reset by the keyboard controller ends this monitor.</summary>
     private static ApiBootSource BootSource(MachineSpec spec) => new(spec.KernelPath, spec.InitramfsPath, string.Join(' ', [
-        "console=ttyS0", "quiet", "panic=-1", "reboot=k", "cryptomgr.notests", "rcupdate.rcu_expedited=1", $"runnervm_vsock={AgentPort}", .. spec.KernelArguments,
+        "console=ttyS0", "quiet", "panic=-1", "reboot=k", "cryptomgr.notests", "rcupdate.rcu_expedited=1", $"runnervm_vsock={AgentPort}", .. spec.DiskArguments, .. spec.KernelArguments,
     ]));
 
     private static async Task<Stream?> AcceptAsync(RunSocket agent, EngineProcess process)

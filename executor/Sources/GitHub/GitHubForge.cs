@@ -72,8 +72,8 @@ internal sealed class GitHubForge : IForge, IDisposable
 
     public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)
     {
-        if (_fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
-        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), _options, _host, _brake.Learn);
+        if (_host.Software() is not { } software || _fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
+        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), software, _options, _host, _brake.Learn);
         return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Job(job));
     }
 

@@ -61,7 +61,7 @@ internal sealed class GitHubBench : IAsyncDisposable
 
     public BenchRunner Runner { get; } = new();
 
-    public RunnerSoftware? Software { get; set; } = new("2.336.0", 60);
+    public RunnerSoftware? Software { get; set; } = new("2.336.0", 60, new(RunnerSoftware.DiskName, "/none"));
 
     /// <summary>Awaited while a machine's files are made ready.</summary>
     public Func<CancellationToken, Task> Preparing { get; set; } = static _ => Task.CompletedTask;

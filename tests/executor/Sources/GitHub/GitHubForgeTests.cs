@@ -142,7 +142,7 @@ public sealed class GitHubForgeTests
     {
         await using var bench = await GitHubBench.StartAsync();
         if (why == "no version") bench.Software = null;
-        if (why == "past its time") bench.Software = new("2.300.0", 0);
+        if (why == "past its time") bench.Software = new("2.300.0", 0, new(RunnerSoftware.DiskName, "/none"));
         if (why == "refused by GitHub")
         {
             bench.Runner.LastWords = "Runner version v2.336.0 is deprecated and cannot receive messages.";
