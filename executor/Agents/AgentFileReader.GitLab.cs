@@ -41,6 +41,7 @@ internal sealed partial class AgentFileReader
         var limit = fields.WholeNumber("limit", 1, MostJobs);
         var interval = fields.Time("check-interval", TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         var logLimit = fields.Size("log-limit", 1 << 10, 1L << 30);
+        var sources = fields.Time("get-sources-timeout", TimeSpan.FromSeconds(1), TimeSpan.FromHours(24));
         var name = fields.Text("name") ?? url?.Host;
         var caFile = ReadCaFile(fields);
         if (url is null || token is null || name is null) return null;
@@ -52,6 +53,7 @@ internal sealed partial class AgentFileReader
             Images = images,
             Limit = limit,
             CheckInterval = interval ?? TimeSpan.FromSeconds(3),
+            GetSourcesTimeout = sources,
             LogLimitBytes = logLimit ?? TraceOptions.DefaultLimitBytes,
         };
     }

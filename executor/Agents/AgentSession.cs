@@ -32,10 +32,11 @@ internal sealed class AgentSession : IDisposable
 
     public IReadOnlyList<IForge> Forges => _forges;
 
+    /// <param name="snapshotUse">Whether machines start from snapshots, and whether missing ones are made behind the first job of a kind.</param>
     /// <param name="snapshotCommand">The command line of this program that makes the snapshot a job on an engine starts from.</param>
     /// <exception cref="UserException">The engine is not here, the data directory is somebody else's, or a CA file cannot be used.</exception>
     public static async Task<AgentSession> OpenAsync(
-        AgentOptions options, ILogger log, Func<Job, string, IReadOnlyList<string>> snapshotCommand, CancellationToken cancellationToken)
+        AgentOptions options, ILogger log, SnapshotUse snapshotUse, Func<Job, string, IReadOnlyList<string>> snapshotCommand, CancellationToken cancellationToken)
     {
         var time = TimeProvider.System;
         var layout = InstallLayout.FromEnvironment();
@@ -80,7 +81,7 @@ internal sealed class AgentSession : IDisposable
                 PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
-                Snapshots = chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: true, new CloneRecord(new FactCache(data))) : null,
+                Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
                 Time = time,
             };
         }

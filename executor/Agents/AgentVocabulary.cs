@@ -13,7 +13,7 @@ internal static class AgentVocabulary
 
     public static IReadOnlyList<string> GitLab { get; } =
     [
-        "name", "url", "token", "ca-file", "limit", "check-interval", "log-limit", "image", "images", "unknown-images", "network",
+        "name", "url", "token", "ca-file", "limit", "check-interval", "log-limit", "get-sources-timeout", "image", "images", "unknown-images", "network",
     ];
 
     public static IReadOnlyList<string> GitHub { get; } =

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RunnerVm.Agents;
+using RunnerVm.Snapshots;
 using Serilog;
 using Serilog.Events;
 
@@ -32,7 +33,7 @@ internal static class AgentCommand
                 outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u4} {Message:lj}{NewLine}{Exception}",
                 formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose)
             .CreateLogger();
-        using var session = await AgentSession.OpenAsync(options, log, SnapshotCreateCommand.Arguments, cancellationToken);
+        using var session = await AgentSession.OpenAsync(options, log, SnapshotSetting.FromEnvironment(), SnapshotCreateCommand.Arguments, cancellationToken);
         if (parsed.GetValue(Check)) return await CheckAsync(session, cancellationToken);
 
         using var stop = new AgentStop();

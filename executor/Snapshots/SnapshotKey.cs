@@ -15,7 +15,7 @@ internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
     /// <summary>Raised when the folder's layout, or what is done to the guest before it is laid down, changes.</summary>
     private const int FormatVersion = 1;
 
-    /// <summary>Looks at files' names, sizes and times, not into them: those in our stores carry their digests in their names.</summary>
+    /// <summary>Looks at files' names, sizes and times, not into them.</summary>
     public static async Task<SnapshotKey> ForAsync(ISnapshottingEngine engine, MachineKind kind, CancellationToken cancellationToken)
     {
         List<string> inputs =
@@ -24,7 +24,8 @@ internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
             $"engine {engine.Name}",
             .. await engine.DescribeAsync(cancellationToken),
             $"kernel {Describe(kind.Files.Kernel)}",
-            $"initramfs {Describe(kind.Files.Initramfs)}",
+            // Written anew whenever clones of this repository take turns; its name is its content's digest.
+            $"initramfs {kind.Files.Initramfs}",
             $"image {Describe(kind.Files.RootImage)}",
             $"cpus {kind.Cpus}",
             $"memory {kind.MemoryMib} MiB",

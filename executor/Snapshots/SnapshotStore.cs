@@ -114,7 +114,9 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
     private static bool IsAsItWas(string input)
     {
         var words = input.Split(' ');
-        return words.Length != 4 || words[1][0] != '/' || (new FileInfo(words[1]) is { Exists: true } file && $"{file.Length} {file.LastWriteTimeUtc.Ticks}" == $"{words[2]} {words[3]}");
+        if (words.Length < 2 || !words[1].StartsWith('/')) return true;
+        var file = new FileInfo(words[1]);
+        return file.Exists && (words.Length < 4 || $"{file.Length} {file.LastWriteTimeUtc.Ticks}" == $"{words[2]} {words[3]}");
     }
 
     private List<Snapshot> Evict(string? except)

@@ -5,12 +5,14 @@ Benchmark[] all =
 [
     new("version", "The program's own start", StartBenchmarks.Version),
     new("hello", "A hello job in a cold machine", StartBenchmarks.ColdHello),
+    new("restored", "A hello job in a machine restored from a snapshot", StartBenchmarks.RestoredHello),
     new("latency", "A log line on its way into a machine and back", LatencyBenchmark.Run),
     new("stream", "Log throughput on the host's side", StreamBenchmark.Run),
     new("masking", "Log bytes through the secret masker", MaskingBenchmark.Run),
     new("egress", "A machine's way out", EgressBenchmark.Run),
     new("vmm", "Our monitor beside a guest of a few instructions", MonitorBenchmarks.Run),
     new("gitlab", "What the custom executor adds to each of gitlab-runner's calls", GitLabBenchmark.Run),
+    new("agent", "Two hundred short jobs of a GitLab's through the agent", AgentBenchmark.Run),
     new("lab", "Our monitor beside QEMU on a KVM that is real", LabBenchmarks.Run),
 ];
 

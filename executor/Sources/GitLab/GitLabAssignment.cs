@@ -28,6 +28,9 @@ internal sealed record GitLabAssignment
 
     public required RunnerFacts Runner { get; init; }
 
+    /// <summary>What getting the sources may take; null: as long as the job.</summary>
+    public TimeSpan? GetSourcesTimeout { get; init; }
+
     /// <summary>
     /// To be called once, when the machine has answered and before anything of the job runs: tells GitLab that it
     /// runs. False: GitLab no longer wants it; the job ends as <see cref="GitLabOutcome.Cancelled"/>.
@@ -37,4 +40,5 @@ internal sealed record GitLabAssignment
 
 /// <summary>The runner a job came through, as its log and variables name it.</summary>
 /// <param name="ShortToken">The token's first characters behind its prefix: tells runners apart and opens nothing.</param>
-internal sealed record RunnerFacts(string Name, string ShortToken, string SystemId, Uri ServerUrl);
+/// <param name="CaCertificates">What the job's git must trust to reach the server, as PEM; null: what its image trusts.</param>
+internal sealed record RunnerFacts(string Name, string ShortToken, string SystemId, Uri ServerUrl, string? CaCertificates = null);

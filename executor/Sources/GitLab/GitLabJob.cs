@@ -44,7 +44,7 @@ internal sealed class GitLabJob(
         entry.Write();
         var trace = new JobTrace(file, TraceOptionsFor(payload, runner), host.Time);
         var upload = new TraceUpload(server, file, _stop, host.Time) { OnSent = entry.Sent, DebugTrace = entry.DebugTrace };
-        var commit = new TwoPhaseCommit(server, upload, host.Time);
+        var commit = new TwoPhaseCommit(server, upload, host.Time) { OnRunsAlready = entry.Committed };
         await TraceHeader.WriteAsync(trace, runner, host.SystemId);
 
         var outcome = await RunJobAsync(trace, upload, commit, entry);
@@ -88,9 +88,16 @@ internal sealed class GitLabJob(
                 Server = server,
                 Host = lent,
                 Machine = machine,
-                Runner = new(runner.Name, runner.ShortToken, host.SystemId, runner.Server.Url),
+                Runner = new(runner.Name, runner.ShortToken, host.SystemId, runner.Server.Url, server.CaCertificates),
+                GetSourcesTimeout = runner.GetSourcesTimeout,
                 MachineReadyAsync = BeginAsync,
             });
+        }
+        catch (Exception e)
+        {
+            // Whatever it was: GitLab is told, or the job would seem to run until its time is over.
+            host.Log.Error(e, "{Job}: an error of the agent's own, please report it", Name);
+            return new GitLabOutcome.Failed(GitLabFailureReason.RunnerSystemFailure, "the runner met an error of its own; its operator finds it in the agent's log");
         }
         finally
         {

@@ -24,6 +24,9 @@ internal sealed record GitLabRunnerOptions
     /// <summary>What is kept of a job's log.</summary>
     public long LogLimitBytes { get; init; } = TraceOptions.DefaultLimitBytes;
 
+    /// <summary>What getting a job's sources may take; null: as long as the job.</summary>
+    public TimeSpan? GetSourcesTimeout { get; init; }
+
     /// <summary>Enough of the token to tell runners apart, not enough to use it.</summary>
     public string ShortToken => GitLabTokens.Short(Token);
 

@@ -82,14 +82,31 @@ internal sealed class GitLabWork(GitLabAssignment assignment, JobPlan plan, Job 
     {
         var script = GetSourcesScript.Write(_payload, plan.Variables, plan.Paths, plan.Git, plan.Credentials?.Url ?? "");
         await using var stage = await stages.OpenAsync(StageNames.GetSources);
+        using var ownStop = new StopRequest(_time, StepSequence.Grace, stop);
+        await using var timer = assignment.GetSourcesTimeout is { } due ? _time.CreateTimer(_ => ownStop.Ask(), null, due, Timeout.InfiniteTimeSpan) : null;
         for (var attempt = 1; ; attempt++)
         {
-            var result = await stages.RunScriptAsync(script, stop);
+            var result = await TryGetSourcesAsync(stages, script, ownStop);
             if (stop.Asked.IsCancellationRequested) return new JobOutcome.Cancelled();
-            if (result.Succeeded) return null;
+            if (ownStop.Asked.IsCancellationRequested) return new JobOutcome.TimedOut("getting the sources", assignment.GetSourcesTimeout!.Value);
+            if (result is not { Succeeded: false }) return null;
             if (attempt >= plan.Git.Attempts) return new JobOutcome.StepFailed(StageNames.GetSources, result.ExitCode, result.Diagnosis);
             await assignment.Trace.WarnAsync($"Getting the sources failed with exit code {result.ExitCode}; attempt {attempt + 1} of {plan.Git.Attempts} follows.");
             await stages.RunScriptAsync(new ShellScript().Run("rm", "-rf", plan.Paths.Project).ToString(), stop);
+        }
+    }
+
+    /// <returns>Null when it could not even be ended in time: then there is no machine to go on with.</returns>
+    private async Task<StageResult?> TryGetSourcesAsync(StageRunner stages, string script, StopRequest ownStop)
+    {
+        try
+        {
+            return await stages.RunScriptAsync(script, ownStop);
+        }
+        catch (OperationCanceledException) when (!stop.Abandoned.IsCancellationRequested)
+        {
+            _dead = true;
+            return null;
         }
     }
 }

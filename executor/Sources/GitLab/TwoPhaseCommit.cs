@@ -17,6 +17,9 @@ internal sealed class TwoPhaseCommit(JobConnection server, TraceUpload upload, T
     /// <summary>False once the server has said that for it the job runs already.</summary>
     public bool CanReturn { get; private set; } = true;
 
+    /// <summary>Called when <see cref="CanReturn"/> has become false: whoever finishes the job after us must not leave it to the queue.</summary>
+    public Action OnRunsAlready { get; init; } = static () => { };
+
     /// <summary>GitLab knows that the job runs, and takes its log.</summary>
     public bool IsCommitted { get; private set; }
 
@@ -28,12 +31,18 @@ internal sealed class TwoPhaseCommit(JobConnection server, TraceUpload upload, T
     {
         try
         {
-            while (CanReturn && !IsLost)
+            while (!IsLost)
             {
                 var reply = await server.UpdateAsync("pending", ended);
                 if (IsTaken(reply)) return;
                 // An older server: for it the job runs since it was handed over.
-                if (reply.Status is HttpStatusCode.BadRequest) CanReturn = false;
+                if (reply.Status is HttpStatusCode.BadRequest)
+                {
+                    CanReturn = false;
+                    OnRunsAlready();
+                    return;
+                }
+
                 await Task.Delay(KeepAlive, time, ended);
             }
         }

@@ -113,6 +113,27 @@ public sealed class DaemonTests
         Assert.Empty(bench.Server.Violations);
     }
 
+    [Fact]
+    public async Task Two_instances_and_two_runners_of_one_share_the_room_and_each_is_asked()
+    {
+        await using var one = await GitLabBench.StartAsync();
+        await using var two = await GitLabBench.StartAsync();
+        two.Server.RequestsByToken.Add("glrt-t2_secondRunner0002", 0);
+        using var second = new GitLabForge(two.Options with { Name = "second", Token = "glrt-t2_secondRunner0002" }, two.Host);
+        var jobs = Enumerable.Range(0, 20).Select(i => (i % 2 == 0 ? one : two).Server.Queue($"job {i}", ["true"])).ToList();
+        using var stop = new AgentStop();
+        var daemon = new Daemon(
+            [one.Forge, two.Forge, second], new(2, new(2, 4096)), new OrphanSweeper(new RunLedger(one.Data, TimeProvider.System), TimeProvider.System), stop, new LoggerConfiguration().CreateLogger(), TimeProvider.System).RunAsync();
+        await one.Server.WaitAsync(() => jobs.Where((_, i) => i % 2 == 0).All(static j => j.IsOver), Patience, "the end of the first's");
+        await two.Server.WaitAsync(() => jobs.Where((_, i) => i % 2 == 1).All(static j => j.IsOver), Patience, "the end of the second's");
+        stop.Drain();
+        await daemon.WaitAsync(Patience, CancellationToken.None);
+        Assert.All(jobs, static job => Assert.Equal(("success", 1, 1), (job.State, job.HandedOver, job.Ended)));
+        Assert.All(one.Server.RequestsByToken.Concat(two.Server.RequestsByToken), static token => Assert.True(token.Value > 0, token.Key));
+        one.AssertNothingIsLeft();
+        two.AssertNothingIsLeft();
+    }
+
     private static Daemon Daemon(GitLabBench bench, AgentStop stop, Capacity capacity) => new(
         [bench.Forge], capacity, new OrphanSweeper(new RunLedger(bench.Data, TimeProvider.System), TimeProvider.System), stop, new LoggerConfiguration().CreateLogger(), TimeProvider.System);
 

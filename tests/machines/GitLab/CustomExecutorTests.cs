@@ -90,6 +90,26 @@ public sealed class CustomExecutorTests : IDisposable
         Leftovers.AssertNone();
     }
 
+    [Fact]
+    public async Task A_keeper_that_is_killed_takes_its_machine_along_and_the_calls_behind_it_say_so()
+    {
+        using var driver = new RunnerDriver(Response());
+        Assert.True(await driver.PrepareAsync() == 0, driver.Log);
+        using (var call = driver.Start("build_script", "echo started\nsleep 1000"))
+        {
+            Assert.Equal("started", await call.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)));
+            using (var keeper = Process.GetProcessById(Assert.Single(Keepers()))) keeper.Kill();
+            await call.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+            Assert.Equal(RunnerDriver.SystemFailure, call.ExitCode);
+        }
+
+        await Leftovers.NoMachineSoonAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(RunnerDriver.SystemFailure, await driver.RunAsync("after_script", "true"));
+        Assert.Contains("The job's machine is gone", driver.Log);
+        Assert.Equal(0, await driver.CleanUpAsync());
+        Leftovers.AssertNone();
+    }
+
     /// <summary>What the example's config.toml gives gitlab-runner for a call, behind <c>gitlab prepare</c>.</summary>
     private static string[] ExampleArguments(string name)
     {

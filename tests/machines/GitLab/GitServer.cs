@@ -1,9 +1,9 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using RunnerVm.Tests.StandIns.GitLab;
 
 namespace RunnerVm.Tests.Machines.GitLab;
 
@@ -14,7 +14,7 @@ namespace RunnerVm.Tests.Machines.GitLab;
 internal sealed class GitServer : IDisposable
 {
     private readonly WebApplication _web;
-    private readonly TestFolder _repositories = new();
+    private readonly GitRepositories _repositories = new();
     private readonly List<string> _requests = [];
     private readonly string _token;
 
@@ -49,22 +49,7 @@ internal sealed class GitServer : IDisposable
     public string UrlWithToken(string project) => $"http://gitlab-ci-token:{_token}@127.0.0.1:{Port}/{project}.git";
 
     /// <summary>Makes a repository of files and returns its commit.</summary>
-    public string AddRepository(string project, params (string Name, string Content)[] files)
-    {
-        var work = _repositories.File($"{project}.work");
-        foreach (var (name, content) in files)
-        {
-            var path = Path.Join(work, name);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllText(path, content);
-        }
-
-        Git(work, "init", "-q", "-b", "main");
-        Git(work, "add", "-A");
-        Git(work, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "first");
-        Git(work, "clone", "-q", "--bare", work, _repositories.File($"{project}.git"));
-        return Git(work, "rev-parse", "HEAD");
-    }
+    public string AddRepository(string project, params (string Name, string Content)[] files) => _repositories.Add(project, files);
 
     public void Dispose()
     {
@@ -78,7 +63,7 @@ internal sealed class GitServer : IDisposable
         var path = context.Request.Path.Value!;
         lock (_requests) _requests.Add($"{context.Request.Method} {path}");
         if (path.StartsWith("/api/v4/jobs/", StringComparison.Ordinal)) await ArtifactsAsync(context, long.Parse(path.Split('/')[4]));
-        else if (IsAuthorized(context.Request)) await BackendAsync(context, path);
+        else if (IsAuthorized(context.Request)) await _repositories.AnswerAsync(context);
         else
         {
             context.Response.StatusCode = 401;
@@ -121,54 +106,5 @@ internal sealed class GitServer : IDisposable
         var end = body.AsSpan().LastIndexOf(Encoding.UTF8.GetBytes($"\r\n{boundary}"));
         var name = headers[(headers.IndexOf("filename=", StringComparison.Ordinal) + 9)..].Split('\r', ';')[0].Trim('"');
         return (name, body[(head + 4)..end]);
-    }
-
-    /// <summary>CGI (RFC 3875) as far as git's backend needs it.</summary>
-    private async Task BackendAsync(HttpContext context, string path)
-    {
-        var request = context.Request;
-        using var backend = Process.Start(new ProcessStartInfo("git", ["http-backend"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            Environment =
-            {
-                ["GIT_PROJECT_ROOT"] = _repositories.Path,
-                ["GIT_HTTP_EXPORT_ALL"] = "1",
-                ["GIT_CONFIG_COUNT"] = "1",
-                ["GIT_CONFIG_KEY_0"] = "safe.directory",
-                ["GIT_CONFIG_VALUE_0"] = "*",
-                ["PATH_INFO"] = path,
-                ["QUERY_STRING"] = (request.QueryString.Value ?? "").TrimStart('?'),
-                ["REQUEST_METHOD"] = request.Method,
-                ["CONTENT_TYPE"] = request.ContentType ?? "",
-                ["HTTP_CONTENT_ENCODING"] = request.Headers.ContentEncoding.ToString(),
-                ["GIT_PROTOCOL"] = request.Headers["Git-Protocol"].ToString(),
-                ["REMOTE_USER"] = "job",
-            },
-        })!;
-        await request.Body.CopyToAsync(backend.StandardInput.BaseStream);
-        backend.StandardInput.Close();
-        var answer = new MemoryStream();
-        await backend.StandardOutput.BaseStream.CopyToAsync(answer);
-        var bytes = answer.ToArray();
-        var head = bytes.AsSpan().IndexOf("\r\n\r\n"u8);
-        foreach (var line in Encoding.ASCII.GetString(bytes, 0, head).Split("\r\n"))
-        {
-            var (name, value) = (line[..line.IndexOf(':')], line[(line.IndexOf(':') + 1)..].Trim());
-            if (name == "Status") context.Response.StatusCode = int.Parse(value.Split(' ')[0]);
-            else if (name == "Content-Type") context.Response.ContentType = value;
-            else context.Response.Headers[name] = value;
-        }
-
-        await context.Response.Body.WriteAsync(bytes.AsMemory(head + 4));
-    }
-
-    private static string Git(string folder, params string[] arguments)
-    {
-        using var git = Process.Start(new ProcessStartInfo("git", ["-C", folder, .. arguments]) { RedirectStandardOutput = true })!;
-        var output = git.StandardOutput.ReadToEnd();
-        git.WaitForExit();
-        return git.ExitCode == 0 ? output.Trim() : throw new InvalidOperationException($"git {string.Join(' ', arguments)} failed");
     }
 }

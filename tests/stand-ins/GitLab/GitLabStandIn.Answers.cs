@@ -31,6 +31,12 @@ public sealed partial class GitLabStandIn
         }
 
         var path = context.Request.Path.Value ?? "";
+        if (path.Contains(".git/", StringComparison.Ordinal))
+        {
+            await CloneAsync(context);
+            return;
+        }
+
         var call = $"{context.Request.Method} {path}";
         if (Planned(context.Request.Method, path) is { } planned)
         {
@@ -51,15 +57,33 @@ public sealed partial class GitLabStandIn
         }
     }
 
+    private async Task CloneAsync(HttpContext context)
+    {
+        if (IsOfRunningJob(context.Request.Headers.Authorization.ToString()))
+        {
+            await Repositories.AnswerAsync(context);
+            return;
+        }
+
+        context.Response.StatusCode = 401;
+        context.Response.Headers.WWWAuthenticate = "Basic realm=\"GitLab\"";
+    }
+
+    private bool IsOfRunningJob(string authorization)
+    {
+        lock (_lock) return _jobs.Values.Any(job => job.State is "running" or "canceling"
+            && authorization == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"gitlab-ci-token:{job.Token}"))}");
+    }
+
     private async Task VerifyAsync(HttpContext context)
     {
         var body = await ReadJsonAsync(context);
         if (body is null) return;
         CheckInfo(body, "verify");
         context.Response.StatusCode = 403;
-        if (Text(body, "token") != RunnerToken) return;
+        if (Text(body, "token") is not { } token || !RequestsByToken.ContainsKey(token)) return;
         context.Response.StatusCode = 200;
-        await context.Response.WriteAsJsonAsync(new { id = 7, token = RunnerToken, token_expires_at = (string?)null });
+        await context.Response.WriteAsJsonAsync(new { id = 7, token, token_expires_at = (string?)null });
     }
 
     private async Task RequestAsync(HttpContext context)
@@ -68,7 +92,7 @@ public sealed partial class GitLabStandIn
         if (body is null) return;
         CheckInfo(body, "jobs/request");
         if (Text(body, "system_id") is not { Length: > 0 } systemId) Violation("jobs/request: no system_id");
-        else if (Text(body, "token") != RunnerToken) await RefuseAsync(context, 403, "403 Forbidden");
+        else if (!Counts(body)) await RefuseAsync(context, 403, "403 Forbidden");
         else if (Take(systemId) is { } job)
         {
             context.Response.StatusCode = 201;
@@ -78,6 +102,20 @@ public sealed partial class GitLabStandIn
         {
             context.Response.Headers["X-GitLab-Last-Update"] = _cursor.ToString(CultureInfo.InvariantCulture);
             context.Response.StatusCode = 204;
+        }
+    }
+
+    /// <summary>Whether the question is a known runner's, which is counted with its cursor.</summary>
+    private bool Counts(JsonObject body)
+    {
+        lock (_lock)
+        {
+            if (Text(body, "token") is not { } token || !RequestsByToken.TryGetValue(token, out var asked)) return false;
+            RequestsByToken[token] = asked + 1;
+            if (body["last_update"] is null) return true;
+            if (Text(body, "last_update") is not { } cursor || !int.TryParse(cursor, CultureInfo.InvariantCulture, out var number) || number > _cursor) Violation($"jobs/request: last_update {body["last_update"]} is no cursor of ours");
+            LastCursor = Text(body, "last_update");
+            return true;
         }
     }
 

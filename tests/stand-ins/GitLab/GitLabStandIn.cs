@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -26,13 +27,17 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
     private long _nextId = 1000;
     private int _cursor;
 
-    private GitLabStandIn(int port)
+    private GitLabStandIn(int port, X509Certificate2? certificate)
     {
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(options =>
         {
-            options.ListenLocalhost(port);
+            options.ListenLocalhost(port, listen =>
+            {
+                if (certificate is not null) listen.UseHttps(certificate);
+            });
             options.Limits.MaxRequestBodySize = 1L << 30;
             options.Limits.MinRequestBodyDataRate = null;
         });
@@ -41,6 +46,9 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
     }
 
     public Uri Url { get; private set; } = null!;
+
+    /// <summary>Served beside the API to who brings the token of a job that runs.</summary>
+    public GitRepositories Repositories { get; } = new();
 
     /// <summary>What the client did that it may not do.</summary>
     public IReadOnlyList<string> Violations
@@ -73,12 +81,19 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
 
     public int Requests { get; private set; }
 
-    public static async Task<GitLabStandIn> StartAsync(int port = 0)
+    /// <summary>Runners this instance knows, and how often each has asked for a job.</summary>
+    public Dictionary<string, int> RequestsByToken { get; } = new() { [RunnerToken] = 0 };
+
+    /// <summary>The cursor of the last question that had one.</summary>
+    public string? LastCursor { get; private set; }
+
+    /// <param name="certificate">Speaks TLS with it; null: plain HTTP.</param>
+    public static async Task<GitLabStandIn> StartAsync(X509Certificate2? certificate = null)
     {
-        if (port == 0) port = FreePort();
-        var standIn = new GitLabStandIn(port);
+        var port = FreePort();
+        var standIn = new GitLabStandIn(port, certificate);
         await standIn._server.StartAsync();
-        standIn.Url = new($"http://127.0.0.1:{port}/");
+        standIn.Url = new($"{(certificate is null ? "http" : "https")}://127.0.0.1:{port}/");
         return standIn;
     }
 
@@ -96,6 +111,26 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
             _jobs.Add(id, job);
             _queue.AddLast(job);
             Change_NeedsLock();
+            return job;
+        }
+    }
+
+    /// <summary>The same with a repository to clone: <c>group/demo</c> of <see cref="Repositories"/>.</summary>
+    public StandInJob QueueWithSources(string name, string sha, string[] script, Action<JsonObject>? change = null) => Queue(name, script, payload =>
+    {
+        StandInPayload.AddSources(payload, Url, sha);
+        change?.Invoke(payload);
+    });
+
+    /// <summary>A job that is over and left an archive, whatever is in it.</summary>
+    public StandInJob AddFinished(string name, byte[] archive)
+    {
+        lock (_lock)
+        {
+            var job = Queue(name, ["true"]);
+            _queue.Remove(job);
+            job.State = "success";
+            job.Stored.Add(new("artifacts.zip", "archive", "zip", null, archive));
             return job;
         }
     }
@@ -142,7 +177,11 @@ public sealed partial class GitLabStandIn : IAsyncDisposable
 
     public Task WaitForEndAsync(StandInJob job, TimeSpan limit) => WaitAsync(() => job.IsOver && job.Ended > 0 || job.State == "canceled", limit, $"end of job {job.Id}");
 
-    public async ValueTask DisposeAsync() => await _server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        Repositories.Dispose();
+    }
 
     private string Describe()
     {

@@ -42,6 +42,16 @@ public static class StandInPayload
         ["field_of_tomorrow"] = new JsonObject { ["deep"] = new JsonArray(1, 2, 3) },
     };
 
+    /// <summary>Gives the job a repository that is really there.</summary>
+    public static void AddSources(JsonObject payload, Uri server, string sha)
+    {
+        var git = payload["git_info"]!;
+        git["repo_url"] = $"http://gitlab-ci-token:{payload["token"]}@{server.Authority}/group/demo.git";
+        git["sha"] = sha;
+        var variables = payload["variables"]!.AsArray();
+        variables.Remove(variables.Single(static v => v!["key"]!.GetValue<string>() == "GIT_STRATEGY"));
+    }
+
     public static JsonObject Variable(string key, string value, bool masked = false, bool file = false, bool raw = false) => new()
     {
         ["key"] = key, ["value"] = value, ["public"] = !masked, ["file"] = file, ["masked"] = masked, ["raw"] = raw,

@@ -70,6 +70,7 @@ internal sealed class MalformedJobException(long jobId, string jobToken, string 
     public bool CanBeAnswered => JobId > 0 && JobToken.Length > 0;
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(NullIsZero), typeof(NullIsZeroLong), typeof(NullIsZeroDouble), typeof(NullIsFalse)])]
 [JsonSerializable(typeof(JobResponse))]
 internal sealed partial class GitLabJson : JsonSerializerContext;

@@ -46,6 +46,8 @@ internal sealed class GitCredentials
             else text.Append($"\tinsteadOf = {Quoted($"ssh://git@{host}:{port}/")}\n");
         }
 
+        if (_repository.Scheme == "https" && variables.Find(RunnerVariables.CaFile) is { Length: > 0 } certificates)
+            text.Append($"[http {Quoted(Origin(_onLoopback ? HostAlias : _repository.Host))}]\n\tsslCAInfo = {Quoted(certificates)}\n");
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 

@@ -7,7 +7,7 @@ using RunnerVm.Sources.GitLab.Variables;
 
 namespace RunnerVm.Sources.GitLab.Stages;
 
-/// <summary>The job's own scripts: its steps until one fails, then after_script whatever came of them.</summary>
+/// <summary>The job's own scripts: its steps, each when its <c>when</c> says, then after_script whatever came of them.</summary>
 internal sealed class UserScripts(GitLabAssignment assignment, JobPlan plan, StageRunner stages, StopRequest stop)
 {
     private const string AfterScriptStep = "after_script";
@@ -33,18 +33,34 @@ internal sealed class UserScripts(GitLabAssignment assignment, JobPlan plan, Sta
         });
 
         JobOutcome Stopped() => timedOut ? new JobOutcome.TimedOut("RUNNER_SCRIPT_TIMEOUT", limit!.Value) : new JobOutcome.Cancelled();
+        JobOutcome outcome = new JobOutcome.Succeeded();
         foreach (var step in assignment.Payload.Steps.Where(static s => s.Name != AfterScriptStep && s.Script.Count > 0))
         {
             if (scriptStop.Asked.IsCancellationRequested) return Stopped();
-            var name = StageNames.OfStep(step.Name);
-            if (await TryRunAsync(name, Script(step, plan.Variables), scriptStop) is not { } result) return Stopped();
-            if (scriptStop.Asked.IsCancellationRequested) return Stopped();
-            if (result.Succeeded) continue;
-            if (result.Diagnosis is not null) await assignment.Trace.WarnAsync(result.Diagnosis);
-            return new JobOutcome.StepFailed(name, result.ExitCode, result.Diagnosis);
+            if (!CacheStages.Runs(step.When, outcome is JobOutcome.Succeeded)) continue;
+            var failure = await RunStepAsync(step, scriptStop);
+            if (LeftNoMachine || scriptStop.Asked.IsCancellationRequested) return scriptStop.Asked.IsCancellationRequested ? Stopped() : failure!;
+            // What failed first is why the job failed, whatever the steps behind it do.
+            if (outcome is JobOutcome.Succeeded && failure is not null) outcome = failure;
         }
 
-        return new JobOutcome.Succeeded();
+        return outcome;
+    }
+
+    /// <summary>One step, within its own time where that is shorter than the job's.</summary>
+    /// <returns>Null when it succeeded, or was stopped from outside.</returns>
+    private async Task<JobOutcome?> RunStepAsync(JobStep step, StopRequest scriptStop)
+    {
+        var name = StageNames.OfStep(step.Name);
+        var own = TimeSpan.FromSeconds(step.Timeout);
+        using var stepStop = new StopRequest(_time, StepSequence.Grace, scriptStop);
+        await using var timer = Timer(own > TimeSpan.Zero && own < assignment.Payload.RunnerInfo.Timeout ? own : null, stepStop.Ask);
+        var result = await TryRunAsync(name, Script(step, plan.Variables), stepStop);
+        if (scriptStop.Asked.IsCancellationRequested) return null;
+        if (stepStop.Asked.IsCancellationRequested) return new JobOutcome.TimedOut(name, own);
+        if (result is not { Succeeded: false }) return null;
+        if (result.Diagnosis is not null) await assignment.Trace.WarnAsync(result.Diagnosis);
+        return new JobOutcome.StepFailed(name, result.ExitCode, result.Diagnosis);
     }
 
     /// <summary>A shell that knows how the job went and changes it only when it is told that its failure counts.</summary>

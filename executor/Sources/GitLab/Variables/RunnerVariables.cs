@@ -6,6 +6,9 @@ namespace RunnerVm.Sources.GitLab.Variables;
 /// <summary>What the runner itself tells a job, around what GitLab sends.</summary>
 internal static class RunnerVariables
 {
+    /// <summary>A file of certificates that whoever speaks with the server has to trust.</summary>
+    public const string CaFile = "CI_SERVER_TLS_CA_FILE";
+
     private const string FeaturePrefix = "FF_";
 
     /// <summary>All of a job's variables in order of precedence: defaults of ours, the job's own, facts of ours.</summary>
@@ -24,6 +27,7 @@ internal static class RunnerVariables
         yield return JobVariables.Own("CI_SERVER", "yes");
         yield return JobVariables.Own("CI_JOB_STATUS", "running");
         yield return JobVariables.Own("CI_JOB_TIMEOUT", payload.RunnerInfo.Timeout.TotalSeconds.ToString("0", CultureInfo.InvariantCulture));
+        if (runner.CaCertificates is { } certificates) yield return new(CaFile, certificates, Public: true, File: true, Masked: false, Raw: true);
         if (payload.Image is { Name: { Length: > 0 } image }) yield return new("CI_JOB_IMAGE", image, Public: true, File: false, Masked: false, Raw: false);
     }
 

@@ -34,7 +34,8 @@ internal sealed class GitLabHttp : IDisposable
     public GitLabHttp(GitLabServer server, TimeProvider time)
     {
         Server = server;
-        _client = new(Handler(server)) { Timeout = RequestLimit };
+        if (server.CaFile is { } file) CaCertificates = ReadPem(file);
+        _client = new(Handler(CaCertificates, server.CaFile)) { Timeout = RequestLimit };
         _retries = TransportRetry.Pipeline(time);
     }
 
@@ -47,6 +48,9 @@ internal sealed class GitLabHttp : IDisposable
     };
 
     public GitLabServer Server { get; }
+
+    /// <summary>What is trusted besides the system's certificates, as PEM; a job's git has to trust it too. Null: nothing.</summary>
+    public string? CaCertificates { get; }
 
     /// <summary>Sends a request as often as the rules want it; the last answer is given up unchanged.</summary>
     /// <param name="create">Makes the request anew for each attempt; relative addresses start at the API.</param>
@@ -94,7 +98,7 @@ internal sealed class GitLabHttp : IDisposable
     private static bool IsSameOrigin(Uri one, Uri other) =>
         one.Scheme == other.Scheme && one.Host == other.Host && one.Port == other.Port;
 
-    private static SocketsHttpHandler Handler(GitLabServer server)
+    private static SocketsHttpHandler Handler(string? certificates, string? caFile)
     {
         var handler = new SocketsHttpHandler
         {
@@ -105,20 +109,32 @@ internal sealed class GitLabHttp : IDisposable
             PooledConnectionLifetime = ConnectionLifetime,
             SslOptions = { EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 },
         };
-        if (server.CaFile is { } file) handler.SslOptions.CertificateChainPolicy = Trusting(file);
+        if (certificates is not null) handler.SslOptions.CertificateChainPolicy = Trusting(certificates, caFile!);
         return handler;
     }
 
-    private static X509ChainPolicy Trusting(string caFile)
+    private static string ReadPem(string caFile)
+    {
+        try
+        {
+            return File.ReadAllText(caFile);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(caFile, e);
+        }
+    }
+
+    private static X509ChainPolicy Trusting(string certificates, string caFile)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         try
         {
-            policy.CustomTrustStore.ImportFromPemFile(caFile);
+            policy.CustomTrustStore.ImportFromPem(certificates);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (CryptographicException e)
         {
-            throw new UserException(ExitCodes.BadFile, $"Cannot read the CA certificates in {caFile}: {e.Message} It should hold one or more in PEM form.", e);
+            throw Unusable(caFile, e);
         }
 
         if (policy.CustomTrustStore.Count == 0)
@@ -128,4 +144,7 @@ internal sealed class GitLabHttp : IDisposable
         policy.CustomTrustStore.AddRange(system.Certificates);
         return policy;
     }
+
+    private static UserException Unusable(string caFile, Exception e) =>
+        new(ExitCodes.BadFile, $"Cannot read the CA certificates in {caFile}: {e.Message} It should hold one or more in PEM form.", e);
 }

@@ -11,6 +11,9 @@ internal sealed partial class JobConnection(GitLabHttp http, long jobId, string 
 {
     public long JobId => jobId;
 
+    /// <inheritdoc cref="GitLabHttp.CaCertificates"/>
+    public string? CaCertificates => http.CaCertificates;
+
     /// <summary>Reports a state: <c>pending</c> keeps a job that is being prepared, <c>running</c> begins it or shows that it lives.</summary>
     public Task<JobReply> UpdateAsync(string state, CancellationToken cancellationToken) =>
         PutAsync(new(RunnerIdentity.This, token, state, null, null, null, null), cancellationToken);

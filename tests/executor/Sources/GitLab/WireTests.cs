@@ -285,6 +285,139 @@ public sealed class WireTests
         bench.AssertNothingIsLeft();
     }
 
+    [Theory]
+    [InlineData("steps", "\"script\"")]
+    [InlineData("variables[0].masked", "3")]
+    [InlineData("runner_info.timeout", "\"1h\"")]
+    [InlineData("artifacts[0].paths", "\"out\"")]
+    [InlineData("image", "\"debian\"")]
+    public async Task Whatever_field_is_of_a_wrong_type_the_job_fails_with_its_name(string field, string value)
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        var job = bench.Server.Queue("wrong", ["true"], payload =>
+        {
+            payload["artifacts"] = new System.Text.Json.Nodes.JsonArray(new System.Text.Json.Nodes.JsonObject());
+            System.Text.Json.Nodes.JsonNode at = payload;
+            foreach (var part in field.Replace("[0]", "", StringComparison.Ordinal).Split('.')[..^1]) at = at[part] is System.Text.Json.Nodes.JsonArray list ? list[0]! : at[part]!;
+            at[field.Split('.')[^1]] = System.Text.Json.Nodes.JsonNode.Parse(value);
+        });
+        await bench.RunNextAsync();
+        Assert.Equal(("failed", "runner_system_failure"), (job.State, job.FailureReason));
+        Assert.Contains($"field \"{field}", job.TraceText);
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task Fields_that_are_null_are_fields_that_are_not_set()
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        var job = bench.Server.Queue("nulls", ["true"], static payload =>
+        {
+            payload["allow_git_fetch"] = null;
+            payload["git_info"]!["depth"] = null;
+            payload["runner_info"]!["timeout"] = null;
+            payload["job_info"]!["user_id"] = null;
+            payload["job_info"]!["time_in_queue_seconds"] = null;
+            payload["steps"]![0]!["timeout"] = null;
+            payload["variables"]![0]!["file"] = null;
+            payload["cache"] = null;
+        });
+        await bench.RunNextAsync();
+        Assert.Equal("success", job.State);
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task An_error_of_our_own_is_told_and_does_not_leave_the_job_running()
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        bench.Run = static async assignment =>
+        {
+            await assignment.MachineReadyAsync();
+            throw new InvalidOperationException("a mistake");
+        };
+        var job = bench.Server.Queue("unlucky", ["true"]);
+        await bench.RunNextAsync();
+        Assert.Equal(("failed", "runner_system_failure", 1), (job.State, job.FailureReason, job.Ended));
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task A_job_that_says_nothing_shows_that_it_lives_and_hears_that_it_is_cancelled()
+    {
+        await using var server = await GitLabStandIn.StartAsync();
+        using var http = new GitLabHttp(new(server.Url), TimeProvider.System);
+        var queued = server.Queue("silent", ["sleep 1000"]);
+        Assert.IsType<JobAnswer.Job>(await new RunnerConnection(http, GitLabStandIn.RunnerToken, "r_1").RequestAsync(CancellationToken.None));
+        var connection = new JobConnection(http, queued.Id, queued.Token);
+        await connection.UpdateAsync("running", CancellationToken.None);
+
+        var folder = Directory.CreateTempSubdirectory("rvsilent");
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        using var file = TraceFile.Create(Path.Join(folder.FullName, "log"));
+        using var stop = new GitLabStop();
+        using var ended = new CancellationTokenSource();
+        file.Append("begun\n"u8);
+        var sending = new TraceUpload(new JobConnection(http, queued.Id, queued.Token), file, stop, time).RunAsync(Task.CompletedTask, ended.Token);
+        await server.WaitAsync(() => queued.Patches == 1, Patience, "the first line");
+        server.Cancel(queued, gracefully: true);
+        using var patience = new CancellationTokenSource(Patience);
+        while (!stop.Canceling.IsCancellationRequested)
+        {
+            patience.Token.ThrowIfCancellationRequested();
+            time.Advance(TimeSpan.FromSeconds(3));
+            await Task.Delay(5, CancellationToken.None);
+        }
+
+        Assert.Equal((1, true), (queued.Patches, queued.Touches > 0));
+        Assert.False(stop.Aborted.IsCancellationRequested);
+        await ended.CancelAsync();
+        await sending.WaitAsync(Patience, CancellationToken.None);
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task The_cursor_of_one_answer_goes_with_the_next_question()
+    {
+        await using var bench = await GitLabBench.StartAsync();
+        bench.Server.Queue("first", ["true"]);
+        await bench.RunNextAsync();
+        Assert.IsType<ForgeAnswer.Nothing>(await bench.Forge.AskAsync(CancellationToken.None));
+        Assert.Null(bench.Server.LastCursor);
+        Assert.IsType<ForgeAnswer.Nothing>(await bench.Forge.AskAsync(CancellationToken.None));
+        Assert.NotNull(bench.Server.LastCursor);
+        bench.AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public async Task A_server_with_a_certificate_of_its_own_is_trusted_by_its_file_alone()
+    {
+        using var key = System.Security.Cryptography.RSA.Create(2048);
+        var request = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=gitlab", key, System.Security.Cryptography.HashAlgorithmName.SHA256, System.Security.Cryptography.RSASignaturePadding.Pkcs1);
+        var names = new System.Security.Cryptography.X509Certificates.SubjectAlternativeNameBuilder();
+        names.AddIpAddress(System.Net.IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        await using var server = await GitLabStandIn.StartAsync(certificate);
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, certificate.ExportCertificatePem(), TestContext.Current.CancellationToken);
+        try
+        {
+            using (var trusting = new GitLabHttp(new(server.Url, file), TimeProvider.System))
+            {
+                Assert.IsType<TokenCheck.Valid>(await new RunnerConnection(trusting, GitLabStandIn.RunnerToken, "r_1").VerifyAsync(CancellationToken.None));
+                Assert.Equal(certificate.ExportCertificatePem(), new JobConnection(trusting, 1, "t").CaCertificates);
+            }
+
+            using var strange = new GitLabHttp(new(server.Url), TimeProvider.System);
+            Assert.IsType<TokenCheck.Unknown>(await new RunnerConnection(strange, GitLabStandIn.RunnerToken, "r_1").VerifyAsync(CancellationToken.None));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
     [Fact]
     public async Task An_image_nobody_knows_fails_that_job_with_what_to_do()
     {

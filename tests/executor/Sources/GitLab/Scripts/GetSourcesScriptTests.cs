@@ -3,6 +3,7 @@ using CliWrap.Buffered;
 using RunnerVm.Sources.GitLab;
 using RunnerVm.Sources.GitLab.Payload;
 using RunnerVm.Sources.GitLab.Scripts;
+using RunnerVm.Sources.GitLab.Variables;
 using RunnerVm.Tests.Executor.Sources.GitLab.Variables;
 using Xunit;
 
@@ -91,6 +92,20 @@ public sealed class GetSourcesScriptTests : IDisposable
         Assert.Equal("http://gitlab-ci-token:glcbt-64_sec%27ret@host.runnervm.internal:8080/group/project.git", await GitAsync(origin, "ls-remote", "--get-url", "http://127.0.0.1:8080/group/project.git"));
         Assert.Equal("http://gitlab-ci-token:glcbt-64_sec%27ret@host.runnervm.internal:8080/a/b.git", await GitAsync(origin, "ls-remote", "--get-url", "git@git.example:a/b.git"));
         Assert.Equal("https://elsewhere.example/x.git", await GitAsync(origin, "ls-remote", "--get-url", "https://elsewhere.example/x.git"));
+    }
+
+    [Fact]
+    public async Task Gits_certificates_are_those_the_runner_trusts_and_for_that_server_alone()
+    {
+        var payload = new JobResponse { Token = "t", GitInfo = new() { RepoUrl = "https://gitlab-ci-token:t@gitlab.example:8443/group/project.git" }, JobInfo = new() { ProjectFullPath = "group/project" } };
+        var variables = RunnerVariables.Compose(payload, new("r", "short", "r_1", new("https://gitlab.example:8443/"), CaCertificates: "PEM"), new(Project));
+        var file = Path.Join(_root, "credentials");
+        await File.WriteAllBytesAsync(file, new GitCredentials(payload, onLoopback: false).ToFile(variables, forceHttps: false), TestContext.Current.CancellationToken);
+        Assert.Equal("PEM", Assert.Single(variables.Ordered, static v => v.Key == "CI_SERVER_TLS_CA_FILE").Value);
+        var origin = await OriginAsync("origin", 1);
+        Assert.Equal(variables.Find("CI_SERVER_TLS_CA_FILE"), await GitAsync(origin, "config", "-f", file, "--get-urlmatch", "http.sslCAInfo", "https://gitlab-ci-token:t@gitlab.example:8443/group/project.git"));
+        var other = await Cli.Wrap("git").WithArguments(["config", "-f", file, "--get-urlmatch", "http.sslCAInfo", "https://other.example/x.git"]).WithValidation(CommandResultValidation.None).ExecuteBufferedAsync();
+        Assert.Equal("", other.StandardOutput);
     }
 
     private Task<BufferedCommandResult> RunAsync(string origin, int depth, params (string, string)[] variables) => RunAsync(origin, depth, "", variables);

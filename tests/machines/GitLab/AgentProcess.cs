@@ -1,0 +1,131 @@
+using System.Diagnostics;
+using RunnerVm.Tests.StandIns.GitLab;
+using Tmds.Linux;
+using Xunit;
+
+namespace RunnerVm.Tests.Machines.GitLab;
+
+/// <summary>
+/// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of GitLab into machines of a home's kind.
+/// Disposing kills it; what it logged is shown when a test fails.
+/// </summary>
+internal sealed class AgentProcess : IDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly TestFolder _folder = new();
+    private readonly Process _process;
+    private readonly List<string> _lines = [];
+    private readonly Task _reading;
+    private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private AgentProcess(GitLabStandIn server, SnapshotHome home, int jobs)
+    {
+        _folder.Write("agent.yml", $$"""
+            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
+            runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            gitlab:
+              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms}
+            """);
+        _process = Runner.Start(_folder.Path, ["agent", "--config", _folder.File("agent.yml")], new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
+        _process.StandardInput.Close();
+        _reading = ReadAsync();
+    }
+
+    /// <summary>Own processor time so far, without its machines'.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
+    public string Log
+    {
+        get
+        {
+            lock (_lines) return string.Join('\n', _lines);
+        }
+    }
+
+    /// <summary>Starts one and waits until it takes jobs.</summary>
+    /// <param name="jobs">Machines at once.</param>
+    public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs)
+    {
+        var agent = new AgentProcess(server, home, jobs);
+        await agent.WaitForLineAsync("Takes up to");
+        return agent;
+    }
+
+    public async Task WaitForLineAsync(string text)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            Task more;
+            lock (_lines)
+            {
+                if (_lines.Any(line => line.Contains(text, StringComparison.Ordinal))) return;
+                more = _more.Task;
+            }
+
+            Assert.False(_reading.IsCompleted, $"the agent ended before it said \"{text}\"\n{Log}");
+            try
+            {
+                await Task.WhenAny(more, _reading).WaitAsync(deadline.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.Fail($"the agent did not say \"{text}\" in time\n{Log}");
+            }
+        }
+    }
+
+    public void Terminate() => Assert.Equal(0, LibC.kill(_process.Id, LibC.SIGTERM));
+
+    /// <summary>SIGKILL, to the agent alone.</summary>
+    public void Kill()
+    {
+        if (!_process.HasExited) _process.Kill();
+        _process.WaitForExit();
+    }
+
+    /// <returns>The exit code.</returns>
+    public async Task<int> EndAsync()
+    {
+        try
+        {
+            await _process.WaitForExitAsync().WaitAsync(Patience);
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"the agent did not end in time\n{Log}");
+        }
+
+        await _reading;
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        if (TestContext.Current.TestState?.Result == TestResult.Failed) TestContext.Current.TestOutputHelper?.WriteLine(Log);
+        Kill();
+        _process.Dispose();
+        _folder.Dispose();
+    }
+
+    private async Task ReadAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            lock (_lines)
+            {
+                _lines.Add(line);
+                _more.SetResult();
+                _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+        }
+    }
+}
