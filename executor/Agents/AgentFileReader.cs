@@ -1,3 +1,4 @@
+using System.Net;
 using RunnerVm.Jobs;
 using RunnerVm.Options.Yaml;
 using RunnerVm.Sources.GitLab;
@@ -37,11 +38,20 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Engine = machine.Engine,
             Isolation = machine.Isolation,
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
+            Listen = ReadListen(root),
             GitHub = ReadGitHub(root, machine, network ?? NetworkRequest.OpenInternet),
         };
         if (!root.Has("gitlab") && !root.Has("github")) problems.Add(root.Position, "there is nowhere to take jobs from; write \"gitlab\" or \"github\" with a list of sources");
         CheckSizes(root, options);
         return options;
+    }
+
+    private IPEndPoint? ReadListen(Fields root)
+    {
+        if (root.Text("listen") is not { } text) return null;
+        if (IPEndPoint.TryParse(text, out var address) && address.Port > 0) return address;
+        problems.Add(root["listen"]!.Position, $"\"listen\" should be an IP address and a port such as 127.0.0.1:9469, found {Quoted.Text(text)}");
+        return null;
     }
 
     private AgentCapacity ReadCapacity(Fields root, MachineRequest machine)

@@ -1,3 +1,4 @@
+using RunnerVm.Agents.Metrics;
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
@@ -23,10 +24,11 @@ internal sealed class AgentSession : IDisposable
     private readonly RunLedger _ledger;
     private readonly ILogger _log;
     private readonly TimeProvider _time;
+    private readonly AgentMetrics _metrics;
 
-    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub)
+    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics)
     {
-        (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, gitLab.Log, gitLab.Time);
+        (_options, _lock, _journal, _ledger, _log, _time, _metrics) = (options, held, journal, ledger, gitLab.Log, gitLab.Time, metrics);
         _forges = [.. options.GitLab.Select(runner => Owned(new GitLabForge(runner, gitLab))), .. options.GitHub.SelectMany(source => Open(source, gitHub))];
     }
 
@@ -39,6 +41,7 @@ internal sealed class AgentSession : IDisposable
         AgentOptions options, ILogger log, SnapshotUse snapshotUse, Func<Job, string, IReadOnlyList<string>> snapshotCommand, CancellationToken cancellationToken)
     {
         var time = TimeProvider.System;
+        var metrics = new AgentMetrics();
         var layout = InstallLayout.FromEnvironment();
         var data = DataDirectory.FromEnvironment();
         // Which engine isolates strangers from this host is for its owner to say; nothing else ever takes its place.
@@ -72,7 +75,7 @@ internal sealed class AgentSession : IDisposable
                 Journal = new(journal),
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab, gitHub);
+            return new(options, ledger, held, journal, gitLab, gitHub, metrics);
 
             JobHost Lend() => new()
             {
@@ -83,6 +86,8 @@ internal sealed class AgentSession : IDisposable
                 Engine = chosen.Engine,
                 Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
                 Time = time,
+                PhaseEnded = metrics.PhaseEnded,
+                JobEnded = metrics.JobEnded,
             };
         }
         catch
@@ -98,6 +103,10 @@ internal sealed class AgentSession : IDisposable
     {
         var capacity = new Capacity(_options.Capacity.Jobs, _options.Capacity.Size);
         _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", _forges.Select(static f => f.Name)));
+        using var server = _options.Listen is { } address ? new StatusServer(address, new MetricsPage(_metrics, capacity, _forges).Write, _log, stop.Draining) : null;
+        using var supervisor = new ServiceSupervisor(Environment.GetEnvironmentVariable, _time);
+        supervisor.Ready($"Takes jobs from {string.Join(", ", _forges.Select(static f => f.Name))}");
+        await using var draining = stop.Draining.Register(() => supervisor.Stopping("Waits for the jobs that run"));
         await new Daemon(_forges, capacity, new(_ledger, _time), stop, _log, _time).RunAsync();
         _log.Information("Stopped; no job is left");
     }

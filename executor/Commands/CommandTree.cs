@@ -18,6 +18,7 @@ internal static class CommandTree
             DoctorCommand.Create(),
             CompletionCommand.Create(),
         };
+        foreach (var command in JobsCommand.Create()) root.Add(command);
         return root;
     }
 

@@ -24,6 +24,15 @@ internal sealed class Capacity
 
     public MachineSize Size { get; }
 
+    /// <summary>What nobody has reserved.</summary>
+    public (int Jobs, MachineSize Size) Free
+    {
+        get
+        {
+            lock (_lock) return (_freeJobs, _free);
+        }
+    }
+
     /// <summary>How many jobs of this size would fit now, beside all that run.</summary>
     public int RoomFor(MachineSize size)
     {

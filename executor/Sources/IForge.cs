@@ -20,6 +20,9 @@ internal interface IForge
     /// <summary>Between two questions that brought nothing.</summary>
     TimeSpan Interval { get; }
 
+    /// <summary>Figures of its own, as they are now.</summary>
+    IEnumerable<ForgeFigure> Figures => [];
+
     /// <summary>Whether the forge answers and takes us; for people.</summary>
     Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken);
 
@@ -52,6 +55,10 @@ internal interface IForgeJob : IDisposable
     /// <summary>Ends it now; the forge is told that the runner was interrupted.</summary>
     void Interrupt();
 }
+
+/// <param name="Name">In Prometheus' words, for example runnervm_github_runners.</param>
+/// <param name="Labels">Beside the forge's name, as <c>state="busy"</c>; empty for none.</param>
+internal sealed record ForgeFigure(string Name, string Help, string Labels, double Value);
 
 /// <param name="Good">False: jobs from here will not come.</param>
 internal sealed record ForgeCheck(bool Good, string Said);

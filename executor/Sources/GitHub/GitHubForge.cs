@@ -14,6 +14,7 @@ internal sealed class GitHubForge : IForge, IDisposable
 {
     private readonly GitHubRunnerOptions _options;
     private readonly GitHubHost _host;
+    private readonly GitHubApi _api;
     private readonly RunnerFleet _fleet;
     private readonly IRunnerRegistry _registry;
     private readonly IGitHubFeed _feed;
@@ -23,7 +24,7 @@ internal sealed class GitHubForge : IForge, IDisposable
     /// <param name="api">Of the source; owned by whoever made it.</param>
     public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, GitHubHost host)
     {
-        (_options, _host) = (options, host);
+        (_options, _host, _api) = (options, host, api);
         _fleet = new(RunnerNames.Prefix(Environment.MachineName), host.Time);
         _feed = source.Mode == GitHubMode.ScaleSet ? new ScaleSetFeed(source, options, api, _fleet, host) : new PollingFeed(source, options, api, _fleet, host);
         _registry = _feed.Registry;
@@ -40,7 +41,14 @@ internal sealed class GitHubForge : IForge, IDisposable
     /// <summary>Waiting is done before asking.</summary>
     public TimeSpan Interval => TimeSpan.Zero;
 
-    public RunnerFleet Fleet => _fleet;
+    public IEnumerable<ForgeFigure> Figures =>
+    [
+        new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"live\"", _fleet.Live),
+        new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"busy\"", _fleet.Busy),
+        new("runnervm_github_runner_days_left", "Until GitHub probably hands no more jobs to the version that is here.", "", _host.Software()?.DaysLeft ?? 0),
+        .. _api.Limit.Remaining is { } left ? [new ForgeFigure("runnervm_github_rate_limit_remaining", "Requests to the REST API left in this hour.", "", left)] : (ForgeFigure[])[],
+        .. _api.Limit.Answers.Select(static answer => new ForgeFigure("runnervm_github_answers", "Answers of the REST API since the start, by status.", $"status=\"{answer.Key}\"", answer.Value)),
+    ];
 
     public async Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken)
     {

@@ -38,7 +38,7 @@ public sealed class GitHubForgeTests
         var log = await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(bench.Data.Logs, "gh-*.log")), TestContext.Current.CancellationToken);
         Assert.Contains("Listening for Jobs", log);
         Assert.Contains("Running job: job-1", log);
-        Assert.Contains("acme/app run", log);
+        Assert.Contains("job-1: succeeded", log);
     }
 
     [Fact(Timeout = Timeout)]
