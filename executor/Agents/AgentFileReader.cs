@@ -22,11 +22,15 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
 
     private const int MostMemoryMib = 16 << 20;
 
+    /// <summary>The defaults of machines, which are part of what each source is.</summary>
+    private YamlValue? _runner;
+
     public AgentOptions Read(YamlValue document)
     {
         var nothing = new AgentOptions { Capacity = new(0, default), Engine = DefaultEngine, Isolation = Isolation.Kernel, GitLab = [], GitHub = [] };
         if (Fields.Read(document, "the configuration", AgentVocabulary.Document, problems) is not { } root) return nothing;
 
+        _runner = root["runner"];
         var runner = root["runner"] is { IsNull: false } value ? Fields.Read(value, "\"runner\"", AgentVocabulary.Runner, problems) : null;
         var machine = new MachineRequest { Engine = DefaultEngine };
         if (runner is not null) machine = RunnerFields.Machine(runner, machine, problems);

@@ -10,7 +10,7 @@ namespace RunnerVm.Sources.GitHub;
 /// One kind of runner of one GitHub: hears how many are wanted, and makes each wish something the agent can run. A job is not
 /// handed over here: GitHub gives it to the runner in its machine.
 /// </summary>
-internal sealed class GitHubForge : IForge, IDisposable
+internal sealed class GitHubForge : IForge
 {
     private readonly GitHubRunnerOptions _options;
     private readonly GitHubHost _host;
@@ -20,6 +20,7 @@ internal sealed class GitHubForge : IForge, IDisposable
     private readonly IGitHubFeed _feed;
     private readonly LeftRunners _left;
     private readonly StartBrake _brake;
+    private volatile bool _succeeded;
 
     /// <param name="api">Of the source; owned by whoever made it.</param>
     public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, GitHubHost host)
@@ -33,6 +34,8 @@ internal sealed class GitHubForge : IForge, IDisposable
     }
 
     public string Name => _options.Name;
+
+    public string Fingerprint => _options.Fingerprint;
 
     public MachineSize Largest => MachineSize.Of(_options.Machine.Request);
 
@@ -75,7 +78,15 @@ internal sealed class GitHubForge : IForge, IDisposable
     {
         await Task.WhenAll(_feed.RunAsync(() => Capacity(room), stop), _left.RunAsync(stop));
         // Those that listen have nobody to wait for; those at work go on.
-        _fleet.Want(0);
+        if (!_succeeded) _fleet.Want(0);
+    }
+
+    /// <summary>The fleet goes on: GitHub counts the jobs of its runners, whichever of us began them.</summary>
+    public void Succeed(IForge before)
+    {
+        if (before is not GitHubForge forge) return;
+        forge._succeeded = true;
+        _fleet.Adopt(forge._fleet);
     }
 
     public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)

@@ -106,8 +106,13 @@ internal sealed class GitHubBench : IAsyncDisposable
     public GitHubBench Again() => new(this);
 
     /// <summary>Runs the agent until it is drained.</summary>
-    public Task RunAsync(int jobs = 2) => Task.Run(() => new Daemon(
-        [Forge], new Capacity(jobs, new(jobs, jobs * 1024)), new OrphanSweeper(new RunLedger(Data, TimeProvider.System), TimeProvider.System), Stop, Host.Log, TimeProvider.System).RunAsync());
+    public Task RunAsync(int jobs = 2) => Task.Run(Daemon(jobs).RunAsync);
+
+    public Daemon Daemon(int jobs) => new(
+        [Forge], new Capacity(jobs, new(jobs, jobs * 1024)), new OrphanSweeper(new RunLedger(Data, TimeProvider.System), TimeProvider.System), Stop, Host.Log, TimeProvider.System);
+
+    /// <summary>Another with the options of now.</summary>
+    public GitHubForge NewForge() => new(Source, Options, _api, Host);
 
     public StandInJob Queue(string script = "true") => World.QueueScript("acme/app", Label, script);
 

@@ -185,6 +185,28 @@ public sealed class GitHubForgeTests
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task A_label_added_while_a_job_runs_counts_at_once_and_the_job_runs_on()
+    {
+        await using var bench = await GitHubBench.StartAsync();
+        var daemon = bench.Daemon(jobs: 2);
+        var running = Task.Run(daemon.RunAsync, CancellationToken.None);
+        var before = bench.Queue("wait");
+        await bench.UntilAsync(() => before.Status == "in_progress", "the job's start");
+        bench.Options = bench.Options with { Labels = [GitHubBench.Label, "added"], Fingerprint = "changed" };
+        daemon.Replace([bench.NewForge()]);
+        var after = bench.World.QueueScript("acme/app", "added", "true");
+        await bench.EndedAsync(after);
+        Assert.Equal(("in_progress", "success"), (before.Status, after.Conclusion));
+        bench.World.Cancel(before);
+        await bench.EndedAsync(before);
+        await bench.DrainAsync(running);
+        Assert.Equal((1, 1), (before.Starts, after.Starts));
+        // No runner too many was begun for the one that a forge before began.
+        Assert.Equal(2, bench.Log.Lines.Count(static l => l.EndsWith(" begins", StringComparison.Ordinal)));
+        Assert.Single(bench.World.ScaleSets);
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task Check_says_what_is_there_and_changes_nothing()
     {
         await using var bench = await GitHubBench.StartAsync();
