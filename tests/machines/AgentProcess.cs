@@ -56,7 +56,7 @@ internal sealed class AgentProcess : IDisposable
             capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
             runner: {executor: qemu, memory: 256MB, disk: 1GB}
             gitlab:
-              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms}
+              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
             """,
             new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
         await agent.WaitForLineAsync("Takes up to");

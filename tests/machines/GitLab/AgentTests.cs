@@ -14,25 +14,36 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     public async Task A_job_clones_caches_and_uploads_and_a_dependent_one_has_its_files()
     {
         await using var server = await GitLabStandIn.StartAsync();
-        var sha = server.Repositories.Add("group/demo", ("README.md", "hello from git\n"));
+        server.Repositories.Add("group/lib", ("lib.txt", "hello from a submodule\n"));
+        server.Repositories.Add("group/demo", ("README.md", "hello from git\n"));
+        var sha = server.Repositories.AddSubmodule("group/demo", "lib", $"{server.Url}group/lib.git", "group/lib");
         using var agent = await AgentProcess.StartAsync(server, home, jobs: 2);
         var cache = new JsonArray(new JsonObject { ["key"] = "deps", ["policy"] = "pull-push", ["when"] = "on_success", ["paths"] = new JsonArray("vendor/") });
-        var build = server.QueueWithSources("build", sha, ["cat README.md", "mkdir -p out vendor", "echo built >out/x; echo cached >vendor/lib", "echo '<testsuite/>' >junit.xml"], payload =>
+        var build = server.QueueWithSources("build", sha, ["cat README.md", "mkdir -p out vendor", "echo built >out/x; echo cached >vendor/lib", "touch out/x.tmp", "echo '<testsuite/>' >junit.xml; echo VERSION=7 >build.env; echo '{}' >sast.json"], payload =>
         {
+            payload["image"] = new JsonObject { ["name"] = "debian:bookworm" };
             payload["cache"] = cache.DeepClone();
             payload["artifacts"] = new JsonArray(
-                new JsonObject { ["name"] = "build", ["paths"] = new JsonArray("out/"), ["when"] = "on_success", ["artifact_type"] = "archive", ["artifact_format"] = "zip", ["expire_in"] = "1 week" },
-                new JsonObject { ["name"] = "junit.xml", ["paths"] = new JsonArray("junit.xml"), ["when"] = "always", ["artifact_type"] = "junit", ["artifact_format"] = "gzip" });
+                new JsonObject { ["name"] = "build", ["paths"] = new JsonArray("out/"), ["exclude"] = new JsonArray("**/*.tmp"), ["untracked"] = true, ["when"] = "on_success", ["artifact_type"] = "archive", ["artifact_format"] = "zip", ["expire_in"] = "1 week" },
+                Report("junit.xml", "junit.xml", "junit", "gzip"), Report(".env", "build.env", "dotenv", "gzip"), Report("gl-sast-report.json", "sast.json", "sast", "raw"));
         });
         await server.WaitForEndAsync(build, Patience);
         AssertSucceeded(server, build);
         Assert.Contains("01O hello from git\n", build.TraceText);
         Assert.DoesNotContain(build.Token, build.TraceText);
-        Assert.Equal(["build.zip", "junit.xml.gz"], build.Artifacts.Select(static a => a.FileName));
-        Assert.Equal(["out/", "out/x"], new ZipArchive(new MemoryStream(build.Artifacts[0].Content)).Entries.Select(static e => e.FullName));
+        Assert.Equal(
+            [("build.zip", "archive", "zip", "1 week"), ("junit.xml.gz", "junit", "gzip", null), (".env.gz", "dotenv", "gzip", null), ("gl-sast-report.json", "sast", "raw", null)],
+            build.Artifacts.Select(static a => (a.FileName, a.Type, a.Format, a.ExpireIn)));
+        var entries = new ZipArchive(new MemoryStream(build.Artifacts[0].Content)).Entries.Select(static e => e.FullName).ToList();
+        foreach (var wanted in (string[])["out/x", "vendor/lib", "build.env"]) Assert.Contains(wanted, entries);
+        foreach (var unwanted in (string[])["out/x.tmp", "README.md"]) Assert.DoesNotContain(unwanted, entries);
+        Assert.Equal("VERSION=7\n", await new StreamReader(new GZipStream(new MemoryStream(build.Artifacts[2].Content), CompressionMode.Decompress)).ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("{}\n"u8, build.Artifacts[3].Content);
 
-        var test = server.QueueWithSources("test", sha, ["cat out/x vendor/lib"], payload =>
+        var test = server.QueueWithSources("test", sha, ["cat out/x vendor/lib lib/lib.txt"], payload =>
         {
+            payload["variables"]!.AsArray().Add(StandInPayload.Variable("GIT_SUBMODULE_STRATEGY", "recursive"));
+            payload["variables"]!.AsArray().Add(StandInPayload.Variable("GIT_STRATEGY", "clone"));
             payload["cache"] = cache.DeepClone();
             payload["dependencies"] = new JsonArray(new JsonObject
             {
@@ -43,6 +54,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         AssertSucceeded(server, test);
         Assert.Contains("01O built\n", test.TraceText);
         Assert.Contains("01O cached\n", test.TraceText);
+        Assert.Contains("01O hello from a submodule\n", test.TraceText);
         await DrainAsync(agent, server);
     }
 
@@ -52,13 +64,13 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         await using var server = await GitLabStandIn.StartAsync();
         server.UpdateInterval = 1;
         using var agent = await AgentProcess.StartAsync(server, home, jobs: 3);
-        string[] script = ["echo kept >kept", "echo begun", "sleep 1000", "echo never"];
+        string[] script = ["echo kept >kept", "echo begun", "while sleep 0.5; do echo goes on; done", "echo never"];
         var canceling = server.Queue("canceling", script, WithAftermath);
         var canceled = server.Queue("canceled", script, WithAftermath);
         var slow = server.Queue("slow", script, static payload =>
         {
             WithAftermath(payload);
-            payload["runner_info"]!["timeout"] = 20;
+            payload["runner_info"]!["timeout"] = 6;
         });
         await server.WaitAsync(() => HasBegun(canceling) && HasBegun(canceled), Patience, "both to begin");
         server.Cancel(canceling, gracefully: true);
@@ -71,7 +83,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         Assert.Equal(("canceled", 0), (canceled.State, canceled.Ended));
         Assert.Empty(canceled.Artifacts);
         Assert.Equal(("failed", "job_execution_timeout"), (slow.State, slow.FailureReason));
-        Assert.Contains("execution took longer than 20 seconds", slow.TraceText);
+        Assert.Contains("execution took longer than 6 seconds", slow.TraceText);
         Assert.DoesNotContain("after:", slow.TraceText);
         Assert.All([canceling, canceled, slow], static job => Assert.DoesNotContain("01O never", job.TraceText));
         await DrainAsync(agent, server);
@@ -88,7 +100,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
             job = server.Queue("orphan", ["echo begun", "for i in $(seq 1000); do echo line $i; done", "echo all said >&2", "sleep 1000"]);
             await server.WaitAsync(() => HasBegun(job), Patience, "the first line");
             server.Gone = true;
-            await WaitForTraceAsync("all said");
+            await WaitForTraceAsync(" 01E all said");
             first.Kill();
         }
 
@@ -155,6 +167,9 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         await DrainAsync(agent, server);
     }
 
+    private static JsonObject Report(string name, string path, string type, string format) =>
+        new() { ["name"] = name, ["paths"] = new JsonArray(path), ["when"] = "always", ["artifact_type"] = type, ["artifact_format"] = format };
+
     private static void WithAftermath(JsonObject payload)
     {
         payload["steps"]!.AsArray().Add(new JsonObject { ["name"] = "after_script", ["script"] = new JsonArray("echo after: $CI_JOB_STATUS"), ["timeout"] = 3600, ["when"] = "always", ["allow_failure"] = true });
@@ -174,6 +189,7 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     {
         agent.Terminate();
         var code = await agent.EndAsync();
+        TestContext.Current.TestOutputHelper?.WriteLine(agent.Log);
         Assert.True(code == 0, $"exit code {code}\n{agent.Log}");
         Assert.Empty(server.Violations);
         home.AssertNothingLeft();

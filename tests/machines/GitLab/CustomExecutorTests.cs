@@ -110,6 +110,24 @@ public sealed class CustomExecutorTests : IDisposable
         Leftovers.AssertNone();
     }
 
+    [Fact]
+    public async Task A_machine_goes_with_the_gitlab_runner_above_it()
+    {
+        using var driver = new RunnerDriver(Response());
+        using var runner = driver.StartPrepareUnderRunner();
+        string? line;
+        do line = await runner.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(2));
+        while (line?.StartsWith("prepared", StringComparison.Ordinal) == false);
+        Assert.Equal("prepared 0", line);
+        Assert.Single(Keepers());
+        runner.Kill();
+
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (Keepers().Count > 0) await tick.WaitForNextTickAsync(deadline.Token);
+        Leftovers.AssertNone();
+    }
+
     /// <summary>What the example's config.toml gives gitlab-runner for a call, behind <c>gitlab prepare</c>.</summary>
     private static string[] ExampleArguments(string name)
     {

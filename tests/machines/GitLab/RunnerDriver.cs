@@ -47,6 +47,14 @@ internal sealed class RunnerDriver : IDisposable
     /// <summary>Starts a stage; the caller owns the process.</summary>
     public Process Start(string stage, string body) => Launch(["run", Script(stage, body), stage]);
 
+    /// <summary>Starts <c>prepare</c> below a process called gitlab-runner, which then goes on; it says "prepared" and the exit code.</summary>
+    public Process StartPrepareUnderRunner()
+    {
+        File.Copy("/bin/bash", _folder.File("gitlab-runner"));
+        _folder.Write("call.sh", "\"$@\"\necho \"prepared $?\"\nread -r _\n");
+        return Launch(["prepare", .. _prepareArguments], $"{_folder.File("gitlab-runner")} {_folder.File("call.sh")}");
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private string Script(string stage, string body)
@@ -69,7 +77,7 @@ internal sealed class RunnerDriver : IDisposable
         return (process.ExitCode, output);
     }
 
-    private Process Launch(string[] arguments) => Runner.Start(_folder.Path, ["gitlab", .. arguments], new Dictionary<string, string>
+    private Process Launch(string[] arguments, string? wrapper = null) => Runner.Start(_folder.Path, ["gitlab", .. arguments], new Dictionary<string, string>
     {
         ["TMPDIR"] = _folder.Path,
         ["BUILD_FAILURE_EXIT_CODE"] = $"{BuildFailure}",
@@ -80,5 +88,5 @@ internal sealed class RunnerDriver : IDisposable
         ["CUSTOM_ENV_CI_JOB_ID"] = "1",
         ["CUSTOM_ENV_CI_JOB_TOKEN"] = "not-the-token",
         ["CUSTOM_ENV_SECRET"] = "custom-env-secret",
-    });
+    }, wrapper);
 }

@@ -223,8 +223,12 @@ public sealed partial class GitLabStandIn
 
         var checksum = $"crc32:{Crc32.HashToUInt32(job.Trace):x8}";
         var output = body["output"] as JsonObject;
-        if (Text(output, "checksum") != checksum) Violation($"{call}: checksum {Text(output, "checksum")} instead of {checksum}");
-        if (output?["bytesize"]?.GetValue<long>() != job.Log.Length) Violation($"{call}: bytesize {output?["bytesize"]} instead of {job.Log.Length}");
+        if (Text(output, "checksum") != checksum || output?["bytesize"]?.GetValue<long>() != job.Log.Length)
+        {
+            Violation($"{call}: checksum {Text(output, "checksum")} of {output?["bytesize"]} bytes instead of {checksum} of {job.Log.Length}");
+            return 412;
+        }
+
         if (state == "success" && body["failure_reason"] is not null) Violation($"{call}: a failure_reason for a success");
         if (state == "failed" && Text(body, "failure_reason") is null) Violation($"{call}: no failure_reason");
         if (body["exit_code"] is { } code && code.GetValue<int>() == 0) Violation($"{call}: exit_code 0 is not sent");
@@ -259,7 +263,12 @@ public sealed partial class GitLabStandIn
         if (!range.Success) return 400;
         if (job.State is not ("running" or "canceling")) return 403;
         var (first, last) = (long.Parse(range.Groups[1].Value, CultureInfo.InvariantCulture), long.Parse(range.Groups[2].Value, CultureInfo.InvariantCulture));
-        if (last - first + 1 != bytes.Length) Violation($"{call}: range {first}-{last} for {bytes.Length} bytes");
+        if (last - first + 1 != bytes.Length)
+        {
+            Violation($"{call}: range {first}-{last} for {bytes.Length} bytes");
+            return 400;
+        }
+
         if (first != job.Log.Length) return 416;
         job.Log.Write(bytes);
         job.Patches++;

@@ -3,8 +3,8 @@ using Xunit;
 
 namespace RunnerVm.Tests.Machines.GitLab;
 
-/// <summary>More jobs than there is room for.</summary>
-public sealed class FloodTests(SnapshotHome home) : IClassFixture<SnapshotHome>
+/// <content>More jobs than there is room for.</content>
+public sealed partial class AgentTests
 {
     private const int Jobs = 6;
     private const int JobsAtOnce = 2;
