@@ -46,7 +46,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     public async Task An_agent_that_was_killed_is_followed_by_one_that_leaves_no_machine_runner_or_session_of_it()
     {
         await using var server = await StartAsync();
-        server.Knobs.LostAfter = TimeSpan.FromSeconds(5);
+        server.Knobs.LostAfter = TimeSpan.FromSeconds(10);
         var random = new Random();
         for (var i = 0; i < (Runner.Soak ? SoakKills : 1); i++)
         {
@@ -69,7 +69,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     public async Task A_machine_that_dies_at_work_and_a_GitHub_that_is_away_are_told_and_survived()
     {
         await using var server = await StartAsync();
-        server.Knobs.LostAfter = TimeSpan.FromSeconds(2);
+        server.Knobs.LostAfter = TimeSpan.FromSeconds(10);
         using var agent = await home.StartAgentAsync(server, jobs: 1);
         var dying = server.World.QueueScript("acme/app", "small", "runner:die");
         await EndedAsync(server, agent, dying);
