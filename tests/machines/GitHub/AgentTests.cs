@@ -21,7 +21,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         foreach (var job in jobs) await EndedAsync(server, agent, job);
         await DrainAsync(agent, server);
         for (var i = 0; i < jobs.Count; i++) Assert.Equal((i % scripts.Length == 3 ? "failure" : "success", 1), (jobs[i].Conclusion, jobs[i].Starts));
-        var logs = Directory.GetFiles(Path.Join(home.Path, "logs"), "gh-*.log").Select(File.ReadAllText).ToList();
+        var logs = jobs.Select(job => File.ReadAllText(Path.Join(home.Path, "logs", $"gh-{job.Runner!.Name.Split('-')[^1]}.log"))).ToList();
         Assert.All(logs, static log => Assert.Contains("Listening for Jobs", log));
         Assert.Contains(logs, static log => log.Contains("restored", StringComparison.Ordinal));
     }
