@@ -7,7 +7,7 @@ namespace RunnerVm.Tests.Machines.GitLab;
 
 /// <summary>
 /// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of GitLab into machines of a home's kind.
-/// Disposing kills it; what it logged is shown when a test fails.
+/// Disposing kills it; what it logged is the test's output.
 /// </summary>
 internal sealed class AgentProcess : IDisposable
 {
@@ -110,8 +110,8 @@ internal sealed class AgentProcess : IDisposable
 
     public void Dispose()
     {
-        if (TestContext.Current.TestState?.Result == TestResult.Failed) TestContext.Current.TestOutputHelper?.WriteLine(Log);
         Kill();
+        TestContext.Current.TestOutputHelper?.WriteLine(Log);
         _process.Dispose();
         _folder.Dispose();
     }
