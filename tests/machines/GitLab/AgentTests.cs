@@ -137,9 +137,11 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
         server.UpdateInterval = 1;
         using var agent = await AgentProcess.StartAsync(server, home, jobs: 1);
         var running = server.Queue("running", ["echo begun", "sleep 3", "echo to the end"]);
-        var queued = server.Queue("queued", ["true"]);
         await server.WaitAsync(() => HasBegun(running), Patience, "the first line");
-        await DrainAsync(agent, server);
+        agent.Terminate();
+        await agent.WaitForLineAsync("Takes no more jobs");
+        var queued = server.Queue("queued", ["true"]);
+        await ExpectEndAsync(agent, server);
         AssertSucceeded(server, running);
         Assert.Contains("01O to the end\n", running.TraceText);
         Assert.Equal(("queued", 0), (queued.State, queued.HandedOver));
@@ -197,9 +199,14 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     }
 
     /// <summary>Asks the agent to end, and looks at what it leaves.</summary>
-    private async Task DrainAsync(AgentProcess agent, GitLabStandIn server)
+    private Task DrainAsync(AgentProcess agent, GitLabStandIn server)
     {
         agent.Terminate();
+        return ExpectEndAsync(agent, server);
+    }
+
+    private async Task ExpectEndAsync(AgentProcess agent, GitLabStandIn server)
+    {
         var code = await agent.EndAsync();
         Assert.True(code == 0, $"exit code {code}\n{agent.Log}");
         Assert.Empty(server.Violations);
