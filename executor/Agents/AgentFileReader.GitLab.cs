@@ -12,11 +12,10 @@ internal sealed partial class AgentFileReader
 {
     private const string DefaultImage = "debian-12";
 
-    private const int MaximumTokenLength = 1024;
-
     private List<GitLabRunnerOptions> ReadGitLab(Fields root, MachineRequest machine, NetworkRequest network)
     {
         var runners = new List<GitLabRunnerOptions>();
+        if (!root.Has("gitlab")) return runners;
         if (root["gitlab"] is not YamlList { Items.Count: > 0 } list)
         {
             problems.Add(root.PositionOf("gitlab"), "\"gitlab\" should be a list with at least one runner: its url and token");
@@ -37,7 +36,7 @@ internal sealed partial class AgentFileReader
     private GitLabRunnerOptions? ReadRunner(Fields fields, MachineRequest machine, NetworkRequest network)
     {
         var url = ReadUrl(fields);
-        var token = ReadToken(fields);
+        var token = ReadSecret(fields, "token", "token: {file: PATH} or token: {env: NAME} with the runner's glrt- token in it");
         var images = ReadImages(fields, machine, RunnerFields.Network(fields, problems) ?? network);
         var limit = fields.WholeNumber("limit", 1, MostJobs);
         var interval = fields.Time("check-interval", TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
@@ -78,60 +77,6 @@ internal sealed partial class AgentFileReader
         if (fields.Text("ca-file") is not { } path) return null;
         if (!File.Exists(path)) problems.Add(fields["ca-file"]!.Position, $"\"ca-file\": there is no file {Quoted.Path(path)}");
         return Path.GetFullPath(path);
-    }
-
-    /// <summary>Never in the file itself: configurations are copied, shown and kept in repositories.</summary>
-    private string? ReadToken(Fields fields)
-    {
-        if (fields["token"] is not { } value)
-        {
-            problems.Add(fields.Position, "\"token\" is missing; write token: {file: PATH} or token: {env: NAME} with the runner's glrt- token in it");
-            return null;
-        }
-
-        if (value is not YamlMap)
-        {
-            problems.Add(value.Position, "\"token\" should be a map with file or env; the token itself does not belong into this file");
-            return null;
-        }
-
-        if (Fields.Read(value, "\"token\"", AgentVocabulary.Token, problems) is not { } source) return null;
-        if (source.Has("file") == source.Has("env"))
-        {
-            problems.Add(value.Position, "\"token\" needs either file or env");
-            return null;
-        }
-
-        var token = source.Has("file") ? ReadTokenFile(source) : ReadTokenVariable(source);
-        if (token is null) return null;
-        if (token.Length is > 0 and <= MaximumTokenLength && token.All(static c => c is > ' ' and < (char)0x7F)) return token;
-        problems.Add(value.Position, "\"token\": what was found is no token (one line, no blanks)");
-        return null;
-    }
-
-    private string? ReadTokenFile(Fields source)
-    {
-        if (source.Text("file") is not { } path) return null;
-        try
-        {
-            using var file = context.OpenFile(path);
-            if (BoundedFile.Read(file, MaximumTokenLength + 2) is { } bytes) return BoundedFile.StrictUtf8.GetString(bytes).Trim();
-            problems.Add(source["file"]!.Position, $"\"file\": {Quoted.Path(path)} is too long for a token");
-        }
-        catch (Exception reason) when (BoundedFile.IsReadFailure(reason))
-        {
-            problems.Add(source["file"]!.Position, $"\"file\": cannot read {Quoted.Path(path)}: {BoundedFile.Explain(reason)}");
-        }
-
-        return null;
-    }
-
-    private string? ReadTokenVariable(Fields source)
-    {
-        if (source.Text("env") is not { } name) return null;
-        if (context.EnvironmentVariable(name) is { Length: > 0 } value) return value.Trim();
-        problems.Add(source["env"]!.Position, $"\"env\": the environment variable {Quoted.Text(name)} is not set");
-        return null;
     }
 
     private ImageRules ReadImages(Fields fields, MachineRequest machine, NetworkRequest network)

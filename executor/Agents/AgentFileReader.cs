@@ -14,13 +14,16 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
     /// <summary>Of the host's memory, what machines get where the file says nothing; the rest is for their monitors and the page cache.</summary>
     private const double DefaultMemoryShare = 0.75;
 
+    /// <summary>Has what GitHub's runner itself needs beside what jobs do.</summary>
+    private const string DefaultGitHubImage = "github-runner";
+
     private const int MostJobs = 1000;
 
     private const int MostMemoryMib = 16 << 20;
 
     public AgentOptions Read(YamlValue document)
     {
-        var nothing = new AgentOptions { Capacity = new(0, default), Engine = DefaultEngine, Isolation = Isolation.Kernel, GitLab = [] };
+        var nothing = new AgentOptions { Capacity = new(0, default), Engine = DefaultEngine, Isolation = Isolation.Kernel, GitLab = [], GitHub = [] };
         if (Fields.Read(document, "the configuration", AgentVocabulary.Document, problems) is not { } root) return nothing;
 
         var runner = root["runner"] is { IsNull: false } value ? Fields.Read(value, "\"runner\"", AgentVocabulary.Runner, problems) : null;
@@ -34,7 +37,9 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Engine = machine.Engine,
             Isolation = machine.Isolation,
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
+            GitHub = ReadGitHub(root, machine, network ?? NetworkRequest.OpenInternet),
         };
+        if (!root.Has("gitlab") && !root.Has("github")) problems.Add(root.Position, "there is nowhere to take jobs from; write \"gitlab\" or \"github\" with a list of sources");
         CheckSizes(root, options);
         return options;
     }
@@ -53,11 +58,12 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
 
     private void CheckSizes(Fields root, AgentOptions options)
     {
-        foreach (var runner in options.GitLab)
-        {
-            if (runner.Images.Largest.FitsInto(options.Capacity.Size)) continue;
-            problems.Add(root.PositionOf("gitlab"),
-                $"jobs of \"{runner.Name}\" may need {runner.Images.Largest}, and \"capacity\" is {options.Capacity.Size}; they would wait for ever");
-        }
+        foreach (var runner in options.GitLab) CheckSize(root, "gitlab", runner.Name, runner.Images.Largest, options.Capacity.Size);
+        foreach (var runner in options.GitHub.SelectMany(static source => source.Runners)) CheckSize(root, "github", runner.Name, MachineSize.Of(runner.Machine.Request), options.Capacity.Size);
+    }
+
+    private void CheckSize(Fields root, string key, string name, MachineSize needed, MachineSize capacity)
+    {
+        if (!needed.FitsInto(capacity)) problems.Add(root.PositionOf(key), $"jobs of \"{name}\" may need {needed}, and \"capacity\" is {capacity}; they would wait for ever");
     }
 }

@@ -1,4 +1,5 @@
 using RunnerVm.Jobs;
+using RunnerVm.Sources.GitHub;
 using RunnerVm.Sources.GitLab;
 
 namespace RunnerVm.Agents;
@@ -14,6 +15,8 @@ internal sealed record AgentOptions
     public required Isolation Isolation { get; init; }
 
     public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
+
+    public required IReadOnlyList<GitHubSourceOptions> GitHub { get; init; }
 }
 
 /// <param name="Jobs">Machines at once.</param>

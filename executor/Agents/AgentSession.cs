@@ -4,6 +4,8 @@ using RunnerVm.Leases;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
 using RunnerVm.Sources;
+using RunnerVm.Sources.GitHub;
+using RunnerVm.Sources.GitHub.Rest;
 using RunnerVm.Sources.GitLab;
 using RunnerVm.Store;
 using Serilog;
@@ -16,15 +18,16 @@ internal sealed class AgentSession : IDisposable
     private readonly AgentOptions _options;
     private readonly AgentLock _lock;
     private readonly JobJournal _journal;
-    private readonly GitLabForge[] _forges;
+    private readonly IForge[] _forges;
+    private readonly List<IDisposable> _owned = [];
     private readonly RunLedger _ledger;
     private readonly ILogger _log;
     private readonly TimeProvider _time;
 
-    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab)
+    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub)
     {
         (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, gitLab.Log, gitLab.Time);
-        _forges = [.. options.GitLab.Select(runner => new GitLabForge(runner, gitLab))];
+        _forges = [.. options.GitLab.Select(runner => Owned(new GitLabForge(runner, gitLab))), .. options.GitHub.SelectMany(source => Open(source, gitHub))];
     }
 
     public IReadOnlyList<IForge> Forges => _forges;
@@ -60,7 +63,16 @@ internal sealed class AgentSession : IDisposable
                 SystemId = SystemId.Of(data),
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab);
+            var gitHub = new GitHubHost
+            {
+                Lend = Lend,
+                Time = time,
+                MachineUsed = (host, job) => host.Snapshots?.MakeInBackground(snapshotCommand(job, chosen.Engine.Name)),
+                Software = new NewestRunner(data, time).Look,
+                Journal = new(journal),
+                Log = log,
+            };
+            return new(options, ledger, held, journal, gitLab, gitHub);
 
             JobHost Lend() => new()
             {
@@ -92,9 +104,23 @@ internal sealed class AgentSession : IDisposable
 
     public void Dispose()
     {
-        foreach (var forge in _forges) forge.Dispose();
+        foreach (var owned in Enumerable.Reverse(_owned)) owned.Dispose();
         _journal.Dispose();
         _lock.Dispose();
+    }
+
+    /// <summary>All kinds of runner of a source share its connection, its token and its rate limit.</summary>
+    private IEnumerable<IForge> Open(GitHubSourceOptions source, GitHubHost host)
+    {
+        var api = Owned(new GitHubApi(source.Address, source.Credential, host.Time));
+        return source.Runners.Select(runner => Owned(new GitHubForge(source, runner, api, host)));
+    }
+
+    private T Owned<T>(T what)
+        where T : IDisposable
+    {
+        _owned.Add(what);
+        return what;
     }
 
     /// <summary>A job that only says what machine it had.</summary>

@@ -1,9 +1,11 @@
+using RunnerVm.Sources.GitHub;
+
 namespace RunnerVm.Agents;
 
 /// <summary>Every word an agent's configuration knows, in the order messages list them. <c>config/agent.schema.json</c> holds the same.</summary>
 internal static class AgentVocabulary
 {
-    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "gitlab"];
+    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "gitlab", "github"];
 
     public static IReadOnlyList<string> Capacity { get; } = ["jobs", "cpus", "memory"];
 
@@ -14,7 +16,20 @@ internal static class AgentVocabulary
         "name", "url", "token", "ca-file", "limit", "check-interval", "log-limit", "get-sources-timeout", "image", "images", "unknown-images", "network",
     ];
 
-    public static IReadOnlyList<string> Token { get; } = ["file", "env"];
+    public static IReadOnlyList<string> GitHub { get; } =
+    [
+        "name", "url", "app", "token", "mode", "group", "repositories", "check-interval", "network", "runners",
+    ];
+
+    public static IReadOnlyList<string> GitHubApp { get; } = ["id", "key", "installation"];
+
+    public static IReadOnlyList<string> GitHubRunner { get; } =
+    [
+        "labels", "scale-set", "image", "cpus", "memory", "disk", "network", "limit", "idle-limit", "lifetime",
+    ];
+
+    /// <summary>Where a secret may lie.</summary>
+    public static IReadOnlyList<string> Secret { get; } = ["file", "env", "credential"];
 
     public static IReadOnlyList<string> Image { get; } = ["match", "image", "cpus", "memory", "disk", "network"];
 
@@ -23,5 +38,11 @@ internal static class AgentVocabulary
     {
         ["refuse"] = false,
         ["use-default"] = true,
+    };
+
+    public static IReadOnlyDictionary<string, GitHubMode> GitHubModes { get; } = new Dictionary<string, GitHubMode>
+    {
+        ["scale-set"] = GitHubMode.ScaleSet,
+        ["polling"] = GitHubMode.Polling,
     };
 }

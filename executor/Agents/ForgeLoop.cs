@@ -19,6 +19,7 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
     /// <summary>Until the agent drains and the last job has ended.</summary>
     public async Task RunAsync()
     {
+        var listening = forge.ListenAsync(() => capacity.RoomFor(forge.Largest), stop.Draining);
         try
         {
             while (!stop.Draining.IsCancellationRequested) await Task.Delay(await AskAsync(), time, stop.Draining);
@@ -28,13 +29,14 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
             // No more questions.
         }
 
-        await Task.WhenAll(_running);
+        await Task.WhenAll([listening, .. _running]);
         _limit?.Dispose();
     }
 
     /// <returns>How long to wait before the next question.</returns>
     private async Task<TimeSpan> AskAsync()
     {
+        await forge.WaitForWorkAsync(stop.Draining);
         if (_limit is not null) await _limit.WaitAsync(stop.Draining);
         CapacityReservation? room = null;
         try

@@ -18,7 +18,7 @@ internal static class AgentCommand
 
     public static Command Create()
     {
-        var command = new Command("agent", "Take jobs from GitLab, each in a machine of its own, until stopped.") { Config, Check, Verbose };
+        var command = new Command("agent", "Take jobs from GitLab and GitHub, each in a machine of its own, until stopped.") { Config, Check, Verbose };
         command.SetAction(RunAsync);
         return command;
     }

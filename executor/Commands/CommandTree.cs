@@ -13,9 +13,11 @@ internal static class CommandTree
             AgentCommand.Create(),
             ImageCommand.Create(),
             SnapshotCommand.Create(),
+            PoolCommand.Create(),
             GitLabCommand.Create(),
             RunnerCommand.Create(),
             DoctorCommand.Create(),
+            BenchCommand.Create(),
             CompletionCommand.Create(),
         };
         return root;

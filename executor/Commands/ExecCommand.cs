@@ -24,6 +24,7 @@ internal static class ExecCommand
     private static readonly Option<string[]> Allow = new("--allow") { Description = "What the job may reach besides: github.com, 10.0.0.0/8:5432, or host:8080 for a port of this host. Repeatable." };
     private static readonly Option<string[]> Dns = new("--dns") { Description = "Address (and :port) of a DNS server to ask instead of this host's. Repeatable." };
     private static readonly Option<bool> Cold = new("--cold") { Description = "Boot the machine, even where a snapshot of its kind is there, and leave none behind." };
+    private static readonly Option<bool> Pool = new("--pool") { Description = "Take a machine that waits in a running pool (\"runnervm pool\"); without one start as usual." };
     private static readonly Option<bool> Json = new("--json") { Description = "Print every event as one JSON object a line." };
     private static readonly Option<bool> Timings = new("--timings") { Description = "Print how long each phase took." };
     private static readonly Option<bool> Quiet = new("--quiet", "-q") { Description = "Print the job's output and errors, nothing else." };
@@ -33,7 +34,7 @@ internal static class ExecCommand
     {
         var command = new Command("exec", "Run the job in a file, in a machine of its own.")
         {
-            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Allow, Dns, Cold, Json, Timings, Quiet, Check,
+            File, Image, Engine, Cpus, Memory, Disk, Timeout, Env, Secret, Workspace, Artifacts, Network, Allow, Dns, Cold, Pool, Json, Timings, Quiet, Check,
         };
         command.SetAction(RunAsync);
         return command;
@@ -46,6 +47,7 @@ internal static class ExecCommand
         var dns = DnsServerOption.Parse(parsed.GetValue(Dns) ?? [], problems);
         var artifacts = parsed.GetValue(Artifacts) is { } path ? Path.GetFullPath(path) : null;
         if (artifacts is not null && Path.Exists(artifacts)) problems.Add($"--artifacts {artifacts}: it exists already; name a new folder");
+        if (parsed.GetValue(Pool) && parsed.GetValue(Cold)) problems.Add("--pool and --cold: a machine of the pool is never a cold one; leave one of the two out");
         if (problems.Count > 0) throw new UserException(ExitCodes.Usage, string.Join('\n', problems));
         if (parsed.GetValue(Check)) return ExitCodes.Ok;
 
@@ -56,6 +58,7 @@ internal static class ExecCommand
             Quiet = parsed.GetValue(Quiet),
             ArtifactsPath = artifacts,
             DnsServers = dns,
+            Pool = parsed.GetValue(Pool),
             Snapshots = parsed.GetValue(Cold) ? SnapshotUse.Off : SnapshotSetting.FromEnvironment(),
         });
         return await session.RunAsync(job, cancellationToken);

@@ -4,6 +4,7 @@ using RunnerVm.Guests;
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
+using RunnerVm.Leases.Warm;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
@@ -25,6 +26,9 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         public string? ArtifactsPath { get; init; }
 
         public IReadOnlyList<IPEndPoint>? DnsServers { get; init; }
+
+        /// <summary>Whether a machine is taken from a pool, where one runs.</summary>
+        public bool Pool { get; init; }
 
         public SnapshotUse Snapshots { get; init; } = SnapshotUse.Off;
     }
@@ -52,10 +56,11 @@ internal sealed class ExecSession(ExecSession.Settings settings)
         {
             Data = data,
             Ledger = ledger,
-            PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
+            PrepareFiles = new MachineFileStore(data, layout, time, engine.Engine.BootsKernel).PrepareAsync,
             ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
             Snapshots = snapshots,
+            Warm = settings.Pool && engine.Engine is ISnapshottingEngine keeps ? new(new PoolClient(data, time), keeps, time) : null,
             Time = time,
             EgressOptions = new() { DnsServers = settings.DnsServers },
             ArtifactsPath = settings.ArtifactsPath,

@@ -154,6 +154,7 @@ internal sealed class ImageStore
         var file = Path.GetFileName(image.Path);
         File.Delete(Sibling(file, ".json"));
         File.Delete(image.Path);
+        RootFolders.Remove(image.Path);
         File.Delete(Sibling(file, ".packages"));
     }
 

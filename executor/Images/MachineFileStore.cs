@@ -4,11 +4,12 @@ using RunnerVm.Store;
 
 namespace RunnerVm.Images;
 
-/// <summary>The read-only files a machine is started from.</summary>
+/// <summary>The read-only files a machine is started from; an engine that boots no kernel gets a folder for a root image, and nothing else.</summary>
 internal sealed record MachineFiles(string Kernel, string Initramfs, string RootImage);
 
 /// <summary>Makes a job's kernel, initramfs and root image ready, building what is not in the cache side by side.</summary>
-internal sealed class MachineFileStore(DataDirectory data, InstallLayout layout, TimeProvider time)
+/// <param name="bootsKernel">See <see cref="Machines.IMachineEngine.BootsKernel"/>.</param>
+internal sealed class MachineFileStore(DataDirectory data, InstallLayout layout, TimeProvider time, bool bootsKernel = true)
 {
     /// <exception cref="UserException">Something could not be built; says what and what to do.</exception>
     public async Task<MachineFiles> PrepareAsync(Job job, JobLog log, CancellationToken cancellationToken)
@@ -17,6 +18,7 @@ internal sealed class MachineFileStore(DataDirectory data, InstallLayout layout,
         try
         {
             var image = new ImageStore(data, new ImageRecipes(layout.JobImages), time).BuildAsync(job.Image, refresh: false, progress, cancellationToken);
+            if (!bootsKernel) return new("", "", await new RootFolders(time).GetAsync(await image, progress, cancellationToken));
             var boot = PrepareBootAsync(job, progress, cancellationToken);
             await Task.WhenAll(image, boot);
             var (kernel, initramfs) = await boot;

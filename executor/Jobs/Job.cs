@@ -123,8 +123,11 @@ internal sealed record MachineRequest
     /// <summary>An engine's name (<c>vmm</c>, <c>firecracker</c>, <c>qemu</c>, <c>gvisor</c>) or <c>auto</c>.</summary>
     public string Engine { get; init; } = "auto";
 
-    /// <summary>What must hold whichever engine runs it.</summary>
-    public Isolation Isolation { get; init; } = Isolation.Kernel;
+    /// <summary>What must hold whichever engine runs it, where somebody said so.</summary>
+    public Isolation? AskedIsolation { get; init; }
+
+    /// <summary>What must hold: a kernel of its own unless told otherwise; who names gVisor has told otherwise.</summary>
+    public Isolation Isolation => AskedIsolation ?? (Engine == "gvisor" ? Isolation.Process : Isolation.Kernel);
 
     /// <summary>Path of an uncompressed ELF kernel on the host, or null for the distribution's.</summary>
     public string? KernelPath { get; init; }

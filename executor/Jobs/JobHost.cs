@@ -1,6 +1,7 @@
 using RunnerVm.Egress;
 using RunnerVm.Images;
 using RunnerVm.Leases;
+using RunnerVm.Leases.Warm;
 using RunnerVm.Logs;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
@@ -27,6 +28,9 @@ internal sealed class JobHost
 
     /// <summary>Null where every machine boots.</summary>
     public SnapshotShelf? Snapshots { get; init; }
+
+    /// <summary>Null where no machine waits for jobs.</summary>
+    public WarmShelf? Warm { get; init; }
 
     public required TimeProvider Time { get; init; }
 

@@ -47,12 +47,19 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
             var spec = Spec(lease, files);
-            var snapshot = await FindSnapshotAsync(files);
-            if (snapshot is null) await MakeScratchDiskAsync(spec);
+            await using var waiting = await TakeWaitingAsync(files);
+            var snapshot = waiting is null ? await FindSnapshotAsync(files) : null;
+            if (waiting is null && snapshot is null) await MakeScratchDiskAsync(spec);
 
             await EnterAsync(JobPhase.Booting);
             timer.Change(job.Timeout, Timeout.InfiniteTimeSpan);
             await using var egress = host.OpenEgress(job, log);
+            if (waiting is not null)
+            {
+                if (await WakeAsync(waiting, egress, lease) is { } awake) return await RunInMachineAsync(waiting, awake, egress, lease);
+                await MakeScratchDiskAsync(spec);
+            }
+
             if (snapshot is not null)
             {
                 await using var restored = await RestoreAsync(spec, snapshot, egress, lease);
@@ -97,6 +104,30 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         {
             // Said before the machine goes, so that the phase's time is the time it takes.
             if (_phase < JobPhase.Destroying) await EnterAsync(JobPhase.Destroying);
+        }
+    }
+
+    private async Task<Machine?> TakeWaitingAsync(MachineFiles files)
+    {
+        if (host.Warm is null) return null;
+        var (machine, said) = await host.Warm.TakeAsync(MachineKind.Of(job, files), stop.Asked);
+        await log.NoticeAsync(said);
+        return machine;
+    }
+
+    /// <returns>The session with its agent, which is thawed; null, after a notice, when it did not answer. Nothing of the job has been told to it then.</returns>
+    private async Task<GuestSession?> WakeAsync(Machine waiting, JobEgress egress, Lease lease)
+    {
+        lease.Record(_phase, waiting.ProcessId);
+        try
+        {
+            return await ConnectAsync(waiting, egress, restored: true);
+        }
+        catch (Exception e) when (e is IOException or MachineException or GuestFailedException or ProtocolException)
+        {
+            await waiting.DisposeAsync();
+            await log.NoticeAsync($"The machine that waited did not wake up: {UntrustedText.Line(e.Message)} This one boots.");
+            return null;
         }
     }
 

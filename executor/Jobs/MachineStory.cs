@@ -11,6 +11,7 @@ internal static class MachineStory
     {
         var exit = machine.Exited.Result;
         var tail = machine.ConsoleTail;
+        if (exit.Bound is { } bound) return bound;
         if (tail.Contains("Kernel panic", StringComparison.Ordinal)) return $"The machine's kernel panicked: {Panic(tail)}.";
         if (exit.ExitCode == 137) return "The machine's process was killed from outside (SIGKILL); if nobody did it, the host was out of memory.";
         if (exit.ExitCode != 0) return $"The machine's process ended with status {exit.ExitCode}: {UntrustedText.Line(exit.StandardError)}";

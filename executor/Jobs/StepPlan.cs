@@ -12,6 +12,9 @@ internal static class StepPlan
     private static readonly string[] Sh = ["sh", "-e", "{0}"];
     private static readonly string[] Python = ["python3", "-u", "{0}"];
 
+    /// <summary>What a step without a shell of its own is run by: the first of them that the image has.</summary>
+    public static string[][] DefaultCandidates { get; } = [Bash, Sh];
+
     public static ExecRequest ToRequest(Job job, Step step)
     {
         var environment = new Dictionary<string, string>
@@ -37,7 +40,7 @@ internal static class StepPlan
 
     private static string[][] Candidates(string? shell) => shell switch
     {
-        null => [Bash, Sh],
+        null => DefaultCandidates,
         "bash" => [Bash],
         "sh" => [Sh],
         "python" or "python3" => [Python],

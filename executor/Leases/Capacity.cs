@@ -24,6 +24,12 @@ internal sealed class Capacity
 
     public MachineSize Size { get; }
 
+    /// <summary>How many jobs of this size would fit now, beside all that run.</summary>
+    public int RoomFor(MachineSize size)
+    {
+        lock (_lock) return Math.Max(0, Math.Min(_freeJobs, Math.Min(_free.Cpus / size.Cpus, _free.MemoryMib / size.MemoryMib)));
+    }
+
     /// <summary>Waits until there is room for one more job of this size.</summary>
     /// <exception cref="ArgumentException">There never will be.</exception>
     public async Task<CapacityReservation> ReserveAsync(MachineSize wanted, CancellationToken cancellationToken)

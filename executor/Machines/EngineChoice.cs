@@ -27,7 +27,7 @@ internal sealed class EngineChoice(IReadOnlyList<IMachineEngine> engines)
             throw new UserException(ExitCodes.BadFile,
                 $"Engine {asked} gives {Words(there.Isolation)} isolation and the job asks for {Words(isolation)}. "
                 + $"Write 'isolation: {Words(there.Isolation)}' or choose another executor.");
-        if (named is { Engine: { } engine, Availability.Available: true }) return new(engine, Slowness(engine, named.Availability));
+        if (named is { Engine: { } engine, Availability.Available: true }) return new(engine, Notices(engine, named.Availability));
         if (asked != Auto && !mayFallBack)
             throw new UserException(ExitCodes.RunnerFailed,
                 $"Engine {asked} is not on this machine: {named.Availability.Reason}. {Sentence(named.Availability.Fix)}".TrimEnd());
@@ -60,7 +60,7 @@ internal sealed class EngineChoice(IReadOnlyList<IMachineEngine> engines)
                 ? []
                 : [$"Engine {asked} is not on this machine: {missing.Reason}. "
                     + $"Using {name} ({availability.Detail}), which gives the asked {Words(isolation)} isolation."];
-            return new(engine, [.. notices, .. Slowness(engine, availability)]);
+            return new(engine, [.. notices, .. Notices(engine, availability)]);
         }
 
         throw new UserException(ExitCodes.RunnerFailed,
@@ -72,8 +72,13 @@ internal sealed class EngineChoice(IReadOnlyList<IMachineEngine> engines)
     private static bool Gives(IMachineEngine engine, Isolation asked) =>
         engine.Isolation == asked || engine.Isolation == Isolation.Kernel;
 
-    private static IReadOnlyList<string> Slowness(IMachineEngine engine, EngineAvailability availability) =>
-        availability.Slow is { } why ? [$"Engine {engine.Name} runs on {availability.Detail}, slower than hardware: {why}."] : [];
+    private static IReadOnlyList<string> Notices(IMachineEngine engine, EngineAvailability availability)
+    {
+        var notices = new List<string>();
+        if (availability.Slow is { } why) notices.Add($"Engine {engine.Name} runs on {availability.Detail}, slower than hardware: {why}.");
+        if (availability.Caution is { } but) notices.Add($"Engine {engine.Name} runs on {availability.Detail}; {but}.");
+        return notices;
+    }
 
     private static string Words(Isolation isolation) => isolation switch
     {

@@ -22,12 +22,12 @@ internal sealed class EngineProcess : IAsyncDisposable
     private readonly BoundedTail _output = new(BoundedTail.DefaultCapacity);
     private readonly BoundedTail _errors = new(BoundedTail.DefaultCapacity);
 
-    private EngineProcess(string program, IReadOnlyList<string> arguments)
+    private EngineProcess(string program, IReadOnlyList<string> arguments, string folder)
     {
         var command = Cli.Wrap("setpriv")
             .WithArguments([.. Wrapping, program, .. arguments])
             .WithEnvironmentVariables(MinimalEnvironment())
-            .WithWorkingDirectory("/")
+            .WithWorkingDirectory(folder)
             .WithValidation(CommandResultValidation.None)
             .WithStandardOutputPipe(PipeTarget.Create(_output.FillFromAsync))
             .WithStandardErrorPipe(PipeTarget.Create(_errors.FillFromAsync))
@@ -44,12 +44,13 @@ internal sealed class EngineProcess : IAsyncDisposable
     /// <summary>The last of its standard output.</summary>
     public string OutputTail => _output.ToString();
 
+    /// <param name="folder">Its working directory.</param>
     /// <exception cref="MachineException">setpriv is not there, or no process can be made.</exception>
-    public static async Task<EngineProcess> StartAsync(StarterThread starter, string program, IReadOnlyList<string> arguments)
+    public static async Task<EngineProcess> StartAsync(StarterThread starter, string program, IReadOnlyList<string> arguments, string folder = "/")
     {
         try
         {
-            return await starter.RunAsync(() => new EngineProcess(program, arguments));
+            return await starter.RunAsync(() => new EngineProcess(program, arguments, folder));
         }
         catch (Win32Exception e)
         {

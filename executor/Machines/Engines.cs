@@ -1,5 +1,6 @@
 using RunnerVm.Images;
 using RunnerVm.Machines.Firecracker;
+using RunnerVm.Machines.Gvisor;
 using RunnerVm.Machines.Qemu;
 using RunnerVm.Store;
 
@@ -17,6 +18,7 @@ internal sealed class Engines
             new FirecrackerEngine(FirecrackerProgram.Ours(layout.Programs), Probe, facts, time),
             new FirecrackerEngine(FirecrackerProgram.Theirs, Probe, facts, time),
             new QemuEngine(Probe, new QemuProgram(facts), time),
+            new GvisorEngine(layout.GuestAgent, new RunscProgram(facts), time),
         ];
         Choice = new EngineChoice(All);
     }

@@ -15,6 +15,12 @@ internal interface IMachineEngine
     Isolation Isolation { get; }
 
     /// <summary>
+    /// Whether a machine starts a kernel, which mounts the root image itself. Where it does not, the image is handed over as
+    /// the folder it was unpacked to, and there is neither kernel nor initramfs.
+    /// </summary>
+    bool BootsKernel => true;
+
+    /// <summary>
     /// Whether it can run here, and if not what to do about it. No machine is started; what costs more than
     /// milliseconds (a version, the ring-0 probe) is remembered in the data directory.
     /// </summary>
@@ -33,8 +39,9 @@ internal interface IMachineEngine
 /// <param name="Reason">Why it is not available; null when it is.</param>
 /// <param name="Fix">What to install or change; null when nothing helps or nothing is needed.</param>
 /// <param name="Slow">It works, but slower than this machine's owner may expect, and why: said once to whoever starts a job.</param>
+/// <param name="Caution">It works but for something, and for what: said likewise.</param>
 internal sealed record EngineAvailability(
-    bool Available, string Detail, string? Reason = null, string? Fix = null, string? Slow = null);
+    bool Available, string Detail, string? Reason = null, string? Fix = null, string? Slow = null, string? Caution = null);
 
 /// <summary>Everything an engine needs to start one machine.</summary>
 internal sealed record MachineSpec
@@ -45,13 +52,13 @@ internal sealed record MachineSpec
     /// <summary>A folder of this machine's own for sockets and the like, removed by the caller afterwards. Kept short: a Unix socket's path ends at 107 bytes.</summary>
     public required string RunDirectory { get; init; }
 
-    /// <summary>Uncompressed ELF kernel.</summary>
+    /// <summary>Uncompressed ELF kernel; empty for an engine that boots none.</summary>
     public required string KernelPath { get; init; }
 
-    /// <summary>Uncompressed cpio with the agent as /init.</summary>
+    /// <summary>Uncompressed cpio with the agent as /init; empty for an engine that boots no kernel.</summary>
     public required string InitramfsPath { get; init; }
 
-    /// <summary>erofs root image, attached read-only as the first disk (/dev/vda).</summary>
+    /// <summary>erofs root image, attached read-only as the first disk (/dev/vda); a folder for an engine that boots no kernel.</summary>
     public required string RootImagePath { get; init; }
 
     /// <summary>Scratch disk, attached read-write as the second disk (/dev/vdb); the engine unlinks it once it is open.</summary>

@@ -42,8 +42,7 @@ internal sealed class Doctor(
         var (_, found) = await choice.CheckAsync(name, cancellationToken);
         var label = $"engine {name}";
         if (!found.Available) return new(label, CheckStatus.Missing, "not available", found.Reason, found.Fix);
-        return found.Slow is { } why
-            ? new(label, CheckStatus.Warn, found.Detail, $"slower than hardware: {why}")
-            : new(label, CheckStatus.Ok, found.Detail);
+        if (found.Slow is { } why) return new(label, CheckStatus.Warn, found.Detail, $"slower than hardware: {why}");
+        return found.Caution is { } but ? new(label, CheckStatus.Warn, found.Detail, but) : new(label, CheckStatus.Ok, found.Detail);
     }
 }

@@ -57,7 +57,7 @@ internal sealed class SnapshotMaker(SnapshotStore store, RunLedger ledger, Scrat
             await using var machine = await engine.StartForSnapshotAsync(kind.ToSpec(lease.JobId, lease.Directory, scratch), Snapshot.FilesIn(folder), patience.Token);
             lease.Record(JobPhase.Booting, machine.ProcessId);
             await using var guest = await GuestSession.ConnectAsync(machine.GuestStream, RefuseAsync, patience.Token);
-            await guest.FreezeAsync(new() { Workspace = StepPlan.Workspace, Network = kind.Network }, patience.Token);
+            await guest.FreezeAsync(new() { Workspace = StepPlan.Workspace, Network = kind.Network, Shell = StepPlan.DefaultCandidates }, patience.Token);
             await WarmUp.RunAsync(guest, time, patience.Token);
             // What the kernel does once things are over (grace periods, timers, freed cgroups) is done here, not in each copy.
             await Task.Delay(Rest, time, patience.Token);

@@ -26,6 +26,13 @@ internal interface IForge
     /// <summary>Reports the end of every job that an agent before us left in the middle. Before the first question.</summary>
     Task FinishInterruptedAsync(CancellationToken cancellationToken);
 
+    /// <summary>Waits until asking may bring a job. Where a forge says nothing by itself, that is always.</summary>
+    Task WaitForWorkAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>What a forge does beside being asked, until <paramref name="stop"/>. Its trouble is its own to mend.</summary>
+    /// <param name="room">How many more of its largest machines this host could start now.</param>
+    Task ListenAsync(Func<int> room, CancellationToken stop) => Task.CompletedTask;
+
     /// <summary>Asks once. A question may have been answered already when it is cancelled, so that is for emergencies only.</summary>
     Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken);
 }

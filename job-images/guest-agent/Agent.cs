@@ -13,17 +13,23 @@ internal static class Agent
     /// <returns>Why the machine ends, for the console; null when the host simply went away.</returns>
     public static string? Run(long started)
     {
-        Mounts.MountKernelFileSystems();
-        AgentConsole.Open();
-        // The stream's device is set up by messages, which go to and fro while the disks are looked for.
-        KernelModules.Load("virtio_mmio", StreamTransport.Driver);
-        var disks = Disks.MountRoot();
+        if (Sandbox.IsOurs) AgentConsole.OpenStandardOutput();
+        var disks = Sandbox.IsOurs ? null : BootMachine();
         var stream = StreamTransport.Open();
         ProcessDefaults.Apply();
         return ServeAsync(stream, disks, started).GetAwaiter().GetResult();
     }
 
-    private static async Task<string?> ServeAsync(DescriptorStream stream, Disks disks, long started)
+    private static Disks BootMachine()
+    {
+        Mounts.MountKernelFileSystems();
+        AgentConsole.Open();
+        // The stream's device is set up by messages, which go to and fro while the disks are looked for.
+        KernelModules.Load("virtio_mmio", StreamTransport.Driver);
+        return Disks.MountRoot();
+    }
+
+    private static async Task<string?> ServeAsync(DescriptorStream stream, Disks? disks, long started)
     {
         var bootTime = Stopwatch.GetElapsedTime(started);
         await using var connection = await GuestConnection.OpenAsync(stream, Role.Guest, "runnervm-guest-agent", CancellationToken.None);

@@ -44,6 +44,9 @@ public sealed record FreezeRequest
 
     /// <summary>As in the <see cref="ThawRequest"/> that will follow.</summary>
     public required bool Network { get; init; }
+
+    /// <summary>What the first step will most likely ask for, as in <see cref="ExecRequest.Candidates"/>; null when nobody knows.</summary>
+    public string[][]? Shell { get; init; }
 }
 
 /// <summary>The answer to <see cref="FreezeRequest"/>; <see cref="Error"/> is null when the machine may be laid down.</summary>
@@ -127,10 +130,10 @@ public sealed record ExecResult
     /// <summary>It could not be started: why, in a sentence.</summary>
     public string? Error { get; init; }
 
-    /// <summary>The guest's kernel killed a process of this step for want of memory.</summary>
+    /// <summary>The guest's kernel killed a process of this step for want of memory; said only of steps that failed.</summary>
     public bool OutOfMemory { get; init; }
 
-    /// <summary>The scratch disk had no room left at some moment of this step.</summary>
+    /// <summary>The scratch disk had no room left at some moment of this step; said only of steps that failed.</summary>
     public bool DiskFull { get; init; }
 }
 

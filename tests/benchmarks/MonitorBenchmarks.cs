@@ -10,7 +10,7 @@ internal static class MonitorBenchmarks
     private const int Rounds = 25;
     private const int MemoryMib = 128;
 
-    private static string Monitor => Path.Combine(Path.GetDirectoryName(BuiltProgram.Path)!, "runnervm-vmm");
+    public static string Monitor => Path.Combine(Path.GetDirectoryName(BuiltProgram.Path)!, "runnervm-vmm");
 
     public static void Run(BenchmarkReport report)
     {
@@ -158,7 +158,7 @@ internal static class MonitorBenchmarks
     }
 
     /// <summary>Of all its threads so far, by the scheduler's own nanoseconds.</summary>
-    private static double CpuMilliseconds(int process) => Directory.GetDirectories($"/proc/{process}/task")
+    public static double CpuMilliseconds(int process) => Directory.GetDirectories($"/proc/{process}/task")
         .Sum(static task => long.Parse(File.ReadAllText($"{task}/schedstat").Split(' ')[0], CultureInfo.InvariantCulture)) / 1e6;
 
     /// <summary>In KiB, over all mappings but the guest's memory, which is told by its size.</summary>

@@ -12,6 +12,7 @@ Benchmark[] all =
     new("egress", "A machine's way out", EgressBenchmark.Run),
     new("vmm", "Our monitor beside a guest of a few instructions", MonitorBenchmarks.Run),
     new("gitlab", "What the custom executor adds to each of gitlab-runner's calls", GitLabBenchmark.Run),
+    new("restore", "Our monitor and a machine out of a snapshot", RestoreBenchmarks.Run),
     new("agent", "Two hundred short jobs of a GitLab's through the agent", AgentBenchmark.Run),
     new("lab", "Our monitor beside QEMU on a KVM that is real", LabBenchmarks.Run),
 ];

@@ -14,6 +14,16 @@ internal static class TinyGuest
     /// <summary>Prints <see cref="Mark"/> with its first instructions and halts for good.</summary>
     public static byte[] Print() => Elf([.. PrintMark(), .. Halt()]);
 
+    /// <summary>Prints again and again, with a while of counting in between.</summary>
+    public static byte[] PrintForEver() => Elf(
+    [
+        .. PrintMark(),
+        0xb9, .. BitConverter.GetBytes(200), // mov ecx, 200
+        0xff, 0xc9,                          // dec ecx
+        0x75, 0xfc,                          // jnz to the dec
+        0xeb, 0xee,                          // jmp to the beginning
+    ]);
+
     /// <summary>Prints, writes <paramref name="count"/> times to port 0x80, prints again, halts.</summary>
     public static byte[] WritePort(int count) => Elf(
     [

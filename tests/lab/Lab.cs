@@ -62,6 +62,8 @@ internal abstract class Lab : IAsyncDisposable
         ["PATH"] = $"{lab}/programs:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ["RUNNERVM_HOME"] = $"{lab}/home",
         ["RUNNERVM_ROOT"] = lab,
+        // Nothing may go on behind a test's back; what is laid down is laid down by name.
+        ["RUNNERVM_SNAPSHOTS"] = "existing",
     };
 }
 

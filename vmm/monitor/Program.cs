@@ -1,17 +1,20 @@
+using System.Text;
 using RunnerVm.Vmm.Monitor.Api;
 using RunnerVm.Vmm.Monitor.Probe;
 using RunnerVm.Vmm.Monitor.Start;
 using RunnerVm.Vmm.Native;
+using RunnerVm.Vmm.Native.Handles;
 
 switch (args)
 {
     case ["--probe"]:
-        return ProbeCommand.Run(Console.Out);
+        Say(1, ProbeCommand.Run());
+        return 0;
     case ["--version"]:
-        Console.WriteLine($"runnervm-vmm {ProgramVersion.Text} (API of Firecracker {ApiAnswers.FirecrackerVersion})");
+        Say(1, Encoding.UTF8.GetBytes($"runnervm-vmm {ProgramVersion.Text} (API of Firecracker {ApiAnswers.FirecrackerVersion})\n"));
         return 0;
     case ["--help" or "-h"]:
-        Console.Write(ArgumentParser.Usage);
+        Say(1, Encoding.UTF8.GetBytes(ArgumentParser.Usage));
         return 0;
 }
 
@@ -22,11 +25,14 @@ try
 }
 catch (ArgumentProblemException problem)
 {
-    Console.Error.WriteLine(problem.Message);
+    Say(2, Encoding.UTF8.GetBytes(problem.Message + "\n"));
     return ExitStatus.BadArguments;
 }
 catch (LinuxException problem)
 {
-    Console.Error.WriteLine(problem.Message);
+    Say(2, Encoding.UTF8.GetBytes(problem.Message + "\n"));
     return ExitStatus.Failed;
 }
+
+// Without System.Console, which is as large as our devices and sets up terminal and signals on its first line.
+static void Say(int descriptor, ReadOnlySpan<byte> text) => new FileDescriptor(descriptor).Write(text); // Not disposed: it is the process's.

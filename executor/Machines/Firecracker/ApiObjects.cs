@@ -14,6 +14,18 @@ internal sealed record ApiDrive(string DriveId, string PathOnHost, bool IsRootDe
 /// <summary>/vsock</summary>
 internal sealed record ApiVsock(uint GuestCid, string UdsPath);
 
+/// <summary>/vm</summary>
+internal sealed record ApiVm(string State);
+
+/// <summary>/snapshot/create</summary>
+internal sealed record ApiSnapshotCreate(string SnapshotType, string SnapshotPath, string MemFilePath);
+
+/// <summary>/snapshot/load</summary>
+internal sealed record ApiSnapshotLoad(string SnapshotPath, ApiMemoryBackend MemBackend, bool ResumeVm);
+
+/// <summary>In /snapshot/load</summary>
+internal sealed record ApiMemoryBackend(string BackendType, string BackendPath);
+
 /// <summary>/actions</summary>
 internal sealed record ApiAction(string ActionType);
 
@@ -25,6 +37,9 @@ internal sealed record ApiFault(string? FaultMessage);
 [JsonSerializable(typeof(ApiBootSource))]
 [JsonSerializable(typeof(ApiDrive))]
 [JsonSerializable(typeof(ApiVsock))]
+[JsonSerializable(typeof(ApiVm))]
+[JsonSerializable(typeof(ApiSnapshotCreate))]
+[JsonSerializable(typeof(ApiSnapshotLoad))]
 [JsonSerializable(typeof(ApiAction))]
 [JsonSerializable(typeof(ApiFault))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -11,10 +11,13 @@ internal sealed class FirecrackerApi : IDisposable
     private const int LongestFault = 4096;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(2);
     private readonly HttpClient _http;
+    private readonly string _attempt;
 
     /// <param name="socketPath">May not be there yet: see <see cref="WaitAsync"/>.</param>
-    public FirecrackerApi(string socketPath)
+    /// <param name="attempt">What the requests are for, as a refusal says it: "Cannot start a machine".</param>
+    public FirecrackerApi(string socketPath, string attempt)
     {
+        _attempt = attempt;
         var handler = new SocketsHttpHandler
         {
             ConnectCallback = async (_, cancellationToken) => new NetworkStream(await ConnectAsync(socketPath, cancellationToken), ownsSocket: true),
@@ -47,13 +50,21 @@ internal sealed class FirecrackerApi : IDisposable
 
     /// <exception cref="MachineException">Refused; the message holds the monitor's own words.</exception>
     /// <exception cref="HttpRequestException">The monitor is gone.</exception>
-    public async Task PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    public Task PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Put, path, body, type, cancellationToken);
+
+    /// <inheritdoc cref="PutAsync"/>
+    public Task PatchAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Patch, path, body, type, cancellationToken);
+
+    private async Task SendAsync<T>(HttpMethod method, string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
         using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, type));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using var response = await _http.PutAsync(path, content, cancellationToken);
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        using var response = await _http.SendAsync(request, cancellationToken);
         if (response.IsSuccessStatusCode) return;
-        throw new MachineException($"Cannot start a machine: its monitor refuses {path} with status {(int)response.StatusCode}: {Fault(await response.Content.ReadAsByteArrayAsync(cancellationToken))}");
+        throw new MachineException($"{_attempt}: its monitor refuses {path} with status {(int)response.StatusCode}: {Fault(await response.Content.ReadAsByteArrayAsync(cancellationToken))}");
     }
 
     public void Dispose() => _http.Dispose();

@@ -7,10 +7,13 @@ namespace RunnerVm.Machines.Firecracker;
 /// Machines by a monitor that speaks Firecracker's API: ours (engine vmm) or the user's firecracker. The guest's stream is
 /// the connection its agent makes over vsock, which the monitor brings to a Unix socket of ours; there is no network device.
 /// </summary>
-internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProbe probe, FactCache facts, TimeProvider time) : IMachineEngine
+internal sealed partial class FirecrackerEngine(FirecrackerProgram program, RingZeroProbe probe, FactCache facts, TimeProvider time) : ISnapshottingEngine
 {
     /// <summary>The port of the host the agent connects to; it reads the number from its environment, where the kernel puts what it does not know.</summary>
     public const int AgentPort = 1024;
+
+    /// <summary>In the run directory.</summary>
+    private const string VsockName = "vsock";
 
     /// <summary>The first that is not reserved (vsock(7)). Each machine has a monitor of its own, so all may have the same.</summary>
     private const uint GuestCid = 3;
@@ -38,17 +41,31 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
 
     public async Task<Machine> StartAsync(MachineSpec spec, CancellationToken cancellationToken)
     {
+        var (process, stream) = await LaunchAsync(spec, "/", (api, token) => BootAsync(
+            api, spec, new(spec.RootImagePath, spec.ScratchDiskPath, Path.Combine(spec.RunDirectory, VsockName)), () => File.Delete(spec.ScratchDiskPath), token), cancellationToken);
+        return new EngineMachine(process, stream);
+    }
+
+    /// <param name="folder">The monitor's working directory.</param>
+    /// <param name="make">Makes the machine by requests; it runs afterwards.</param>
+    private async Task<(EngineProcess Process, Stream Agent)> LaunchAsync(
+        MachineSpec spec, string folder, Func<FirecrackerApi, CancellationToken, Task> make, CancellationToken cancellationToken)
+    {
         var path = program.Find()
             ?? throw new MachineException($"Cannot start a machine: {program.FileName} is not {Where}. {program.HowToInstall}.");
-        var apiSocket = Path.Combine(spec.RunDirectory, "api");
-        var vsock = Path.Combine(spec.RunDirectory, "vsock");
-        var agent = RunSocket.Listen($"{vsock}_{AgentPort}");
+        var apiSocket = ApiSocket(spec);
+        var agent = RunSocket.Listen($"{Path.Combine(spec.RunDirectory, VsockName)}_{AgentPort}");
         EngineProcess? process = null;
         try
         {
-            process = await EngineProcess.StartAsync(_starter, path, ["--id", spec.Id, "--api-sock", apiSocket]);
-            await BootAsync(process, spec, apiSocket, vsock, cancellationToken);
-            return new EngineMachine(process, new GuestConnectionStream(AcceptAsync(agent, process), agent));
+            process = await EngineProcess.StartAsync(_starter, path, ["--id", spec.Id, "--api-sock", apiSocket], folder);
+            await WatchAsync(process, async token =>
+            {
+                await FirecrackerApi.WaitAsync(apiSocket, time, token);
+                using var api = new FirecrackerApi(apiSocket, "Cannot start a machine");
+                await make(api, token);
+            }, cancellationToken);
+            return (process, new GuestConnectionStream(AcceptAsync(agent, process), agent));
         }
         catch
         {
@@ -58,22 +75,24 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
         }
     }
 
+    private static string ApiSocket(MachineSpec spec) => Path.Combine(spec.RunDirectory, "api");
+
     private string Where => program.Folder is null ? "in PATH" : $"in {program.Folder}";
 
     private static string WhyNot(RingZeroResult probe) => probe.Kvm
         ? $"KVM is emulated on this host and cannot run a Linux guest ({probe.Figure}; above 50 million it is real)"
         : $"KVM is not usable: {probe.Reason}";
 
-    /// <summary>Configures and starts the guest; afterwards its disks are open and the scratch disk's name is gone.</summary>
-    private async Task BootAsync(EngineProcess process, MachineSpec spec, string apiSocket, string vsock, CancellationToken cancellationToken)
+    /// <summary>Until the machine runs; or why its monitor ended instead.</summary>
+    private async Task WatchAsync(EngineProcess process, Func<CancellationToken, Task> make, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(StartLimit, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var configured = ConfigureAsync(spec, apiSocket, vsock, stop.Token);
-        if (await Task.WhenAny(configured, process.Exited) != configured) await stop.CancelAsync();
+        var made = make(stop.Token);
+        if (await Task.WhenAny(made, process.Exited) != made) await stop.CancelAsync();
         try
         {
-            await configured;
+            await made;
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException or SocketException)
         {
@@ -87,19 +106,19 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
         }
     }
 
-    private async Task ConfigureAsync(MachineSpec spec, string apiSocket, string vsock, CancellationToken cancellationToken)
+    /// <summary>Configures and starts the guest; afterwards its disks are open.</summary>
+    /// <param name="opened">Called then.</param>
+    private static async Task BootAsync(FirecrackerApi api, MachineSpec spec, HostPaths paths, Action opened, CancellationToken cancellationToken)
     {
-        await FirecrackerApi.WaitAsync(apiSocket, time, cancellationToken);
-        using var api = new FirecrackerApi(apiSocket);
         await api.PutAsync("/machine-config", new(spec.Cpus, spec.MemoryMib), ApiJson.Default.ApiMachineConfiguration, cancellationToken);
         await api.PutAsync("/boot-source", BootSource(spec), ApiJson.Default.ApiBootSource, cancellationToken);
         // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda and /dev/vdb.
-        await api.PutAsync("/drives/root", new("root", spec.RootImagePath, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        await api.PutAsync("/drives/root", new("root", paths.Root, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
         // The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (Unsafe).
-        await api.PutAsync("/drives/scratch", new("scratch", spec.ScratchDiskPath, false, false, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
-        await api.PutAsync("/vsock", new(GuestCid, vsock), ApiJson.Default.ApiVsock, cancellationToken);
+        await api.PutAsync("/drives/scratch", new("scratch", paths.Scratch, false, false, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        await api.PutAsync("/vsock", new(GuestCid, paths.Vsock), ApiJson.Default.ApiVsock, cancellationToken);
         await api.PutAsync("/actions", new("InstanceStart"), ApiJson.Default.ApiAction, cancellationToken);
-        File.Delete(spec.ScratchDiskPath);
+        opened();
     }
 
     /// <summary>As on QEMU, but that a reset by the keyboard controller ends this monitor.</summary>
@@ -127,4 +146,7 @@ internal sealed class FirecrackerEngine(FirecrackerProgram program, RingZeroProb
         var words = exit.StandardError.Length > 0 ? exit.StandardError : console.Trim().Split('\n')[^1];
         return new($"{program.FileName} ended at once with status {exit.ExitCode}: {(words.Length > 0 ? words : cause.Message).TrimEnd('.')}.", cause);
     }
+
+    /// <summary>What the monitor is told of the host.</summary>
+    private sealed record HostPaths(string Root, string Scratch, string Vsock);
 }

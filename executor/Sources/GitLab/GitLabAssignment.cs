@@ -38,10 +38,6 @@ internal sealed record GitLabAssignment
     public required Func<Task<bool>> MachineReadyAsync { get; init; }
 }
 
-/// <summary>What a job's image name stands for on this host.</summary>
-/// <param name="Image">A recipe below <c>job-images/</c>.</param>
-internal sealed record MachineClass(string Image, MachineRequest Request, NetworkRequest Network);
-
 /// <summary>The runner a job came through, as its log and variables name it.</summary>
 /// <param name="ShortToken">The token's first characters behind its prefix: tells runners apart and opens nothing.</param>
 /// <param name="CaCertificates">What the job's git must trust to reach the server, as PEM; null: what its image trusts.</param>

@@ -11,7 +11,7 @@ internal static class RunnerFields
     public static MachineRequest Machine(Fields runner, MachineRequest machine, FileProblems problems)
     {
         var engine = runner.Choice("executor", Vocabulary.Engines, out var named) ? named! : machine.Engine;
-        return Size(runner, machine with { Engine = engine, Isolation = Isolation(runner, engine, problems) });
+        return Size(runner, machine with { Engine = engine, AskedIsolation = Isolation(runner, engine, problems) ?? machine.AskedIsolation });
     }
 
     /// <summary><paramref name="machine"/> in the size that is written: cpus, memory and disk.</summary>
@@ -42,14 +42,10 @@ internal static class RunnerFields
         return new(NetworkKind.Filtered, Rules(fields, "allow", problems), Rules(fields, "deny", problems), auditOnly);
     }
 
-    /// <summary>Kernel-level unless told otherwise; who names gVisor has told otherwise.</summary>
-    private static Isolation Isolation(Fields runner, string engine, FileProblems problems)
+    /// <summary>Null where nothing is said.</summary>
+    private static Isolation? Isolation(Fields runner, string engine, FileProblems problems)
     {
-        if (!runner.Choice("isolation", Vocabulary.Isolations, out var isolation))
-        {
-            return engine == "gvisor" ? Jobs.Isolation.Process : Jobs.Isolation.Kernel;
-        }
-
+        if (!runner.Choice("isolation", Vocabulary.Isolations, out var isolation)) return null;
         if (engine == "gvisor" && isolation == Jobs.Isolation.Kernel)
         {
             problems.Add(

@@ -31,6 +31,9 @@ internal static class AgentConsole
             ?? KernelFile.TryOpen("/dev/ttyS0", Libc.O_WRONLY | Libc.O_NOCTTY | Libc.O_NONBLOCK);
     }
 
+    /// <summary>A sandbox has no console but the standard output it was started with.</summary>
+    public static void OpenStandardOutput() => _console = new(1, ownsHandle: false);
+
     public static void Line(string text)
     {
         if (_console is null) return;

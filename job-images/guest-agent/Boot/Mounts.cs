@@ -31,6 +31,9 @@ internal static class Mounts
         LinuxException.ThrowIfNegative(Libc.mount(source, target, null, Libc.MS_BIND, null), $"Cannot bind {source} to {target}");
     }
 
+    /// <summary>Takes a mount away, whoever uses it; nothing happens where none is.</summary>
+    public static void Detach(string target) => _ = Libc.umount2(target, Libc.MNT_DETACH);
+
     /// <summary>What every Linux userland expects, on the initramfs; thaw moves it into the job's root.</summary>
     public static void MountKernelFileSystems()
     {

@@ -14,6 +14,8 @@ internal static class PowerSwitch
     public static void Off(string? why)
     {
         if (why is not null) AgentConsole.Line(why);
+        // A sandbox is over when its first process is.
+        if (Sandbox.IsOurs) Libc._exit(why is null ? 0 : 1);
         LinuxException.ThrowIfNegative(Libc.reboot(Libc.RB_AUTOBOOT), "Cannot reset the machine");
     }
 

@@ -6,7 +6,7 @@ namespace RunnerVm.GuestAgent.Boot;
 
 /// <summary>
 /// Finds the way to the host that this machine has: a vsock port named on the kernel's command line, which the kernel
-/// hands on in our environment, else a virtio-serial port of the agreed name.
+/// hands on in our environment, else a virtio-serial port of the agreed name; in a sandbox, a Unix socket.
 /// </summary>
 internal static class StreamTransport
 {
@@ -25,7 +25,11 @@ internal static class StreamTransport
         uint.TryParse(Environment.GetEnvironmentVariable(VsockVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null;
 
     /// <summary>Waits for its device, whose driver is loaded, and for the host at its other end.</summary>
-    public static DescriptorStream Open() => VsockPort is { } port ? ConnectToHost(port) : OpenPort();
+    public static DescriptorStream Open()
+    {
+        if (Sandbox.HostSocket is { } path) return new(UnixSocket.ConnectToHost(path));
+        return VsockPort is { } port ? ConnectToHost(port) : OpenPort();
+    }
 
     private static DescriptorStream ConnectToHost(uint port) => new(Connect(port), () => Connect(port));
 

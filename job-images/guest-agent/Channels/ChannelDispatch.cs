@@ -8,7 +8,7 @@ using RunnerVm.GuestProtocol;
 namespace RunnerVm.GuestAgent.Channels;
 
 /// <summary>Takes the channels the host opens and gives each to the code for its kind. Owns the running ones.</summary>
-internal sealed class ChannelDispatch(HostLink host, Disks disks, TimeSpan bootTime, ChildReaper reaper)
+internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan bootTime, ChildReaper reaper)
 {
     private readonly ConcurrentDictionary<uint, Task> _running = new();
     private PreparedMachine? _frozen;
@@ -75,6 +75,7 @@ internal sealed class ChannelDispatch(HostLink host, Disks disks, TimeSpan bootT
             _frozen = PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection);
             _workplace = _frozen.ToWarmUpPlace();
             _frozen.Waiting = WaitingChild.TryFork(_frozen.Cgroups?.PrepareFirstStep(), _frozen.Workspace, reaper);
+            if (request.Shell is { } shell) _frozen.PrepareShell(shell);
             ThawStep.Rehearse();
             host.MayBeginAfresh = true;
         }

@@ -64,6 +64,37 @@ internal sealed unsafe class FolderTree : IDisposable
         };
         var bytes = System.Text.Encoding.UTF8.GetBytes(path + '\0');
         // SAFETY: a C string and the structure with its size, both in place for the length of the call.
-        fixed (byte* name = bytes) return (int)Libc.syscall(Libc.SYS_openat2, _root.DangerousGetHandle(), (nint)name, (nint)(&how), sizeof(Libc.OpenHow));
+        fixed (byte* name = bytes)
+        {
+            var fd = (int)Libc.syscall(Libc.SYS_openat2, _root.DangerousGetHandle(), (nint)name, (nint)(&how), sizeof(Libc.OpenHow));
+            return fd < 0 && Libc.Errno == Libc.ENOSYS ? OpenStepwise(path) : fd;
+        }
+    }
+
+    /// <summary>For kernels without openat2 (before 5.6, gVisor): no link is followed at all, not even one that stays beneath.</summary>
+    private int OpenStepwise(string path)
+    {
+        SafeFileHandle? parent = null;
+        try
+        {
+            foreach (var name in path.Split('/'))
+            {
+                var fd = Libc.openat(
+                    (int)(parent ?? _root).DangerousGetHandle(), name, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
+                if (fd < 0) return fd;
+                parent?.Dispose();
+                parent = new(fd, ownsHandle: true);
+            }
+
+            var last = (int)parent!.DangerousGetHandle();
+            parent.SetHandleAsInvalid();
+            parent = null;
+            return last;
+        }
+        finally
+        {
+            // After the last look at errno: closing a descriptor that is open changes none.
+            parent?.Dispose();
+        }
     }
 }

@@ -34,6 +34,9 @@ internal static unsafe partial class Libc
     public static partial int mkdirat(int folder, string path, int mode);
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int mkfifo(string path, int mode);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int unlinkat(int folder, string path, int flags);
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -117,6 +120,11 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int mount(string source, string target, string? type, nuint flags, string? options);
+
+    public const int MNT_DETACH = 2;
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int umount2(string target, int flags);
 
     /// <summary>struct statvfs of 64-bit Linux, as far as it is used, with room for the rest.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 112)]

@@ -31,6 +31,7 @@ internal static unsafe partial class Libc
     public const int EINVAL = 22;
     public const int EPIPE = 32;
     public const int ELOOP = 40;
+    public const int ENOSYS = 38;
     public const int ENOTEMPTY = 39;
 
     /// <summary>errno of the last call of this thread that asked for it to be kept.</summary>
@@ -151,4 +152,7 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int reboot(int command);
+
+    [LibraryImport(Library)]
+    public static partial void _exit(int status);
 }

@@ -29,6 +29,16 @@ internal static class RouteSetup
         netlink.Request(LocalRoute(GuestNetwork.Address6), "Cannot route all of IPv6 to the agent");
     }
 
+    /// <summary>
+    /// In a gVisor sandbox, where lo is up and takes every address of the networks its own addresses lie in: two networks
+    /// of half the address space each.
+    /// </summary>
+    public static void ApplyToSandbox()
+    {
+        using var netlink = new NetlinkSocket();
+        foreach (var half in GuestNetwork.SandboxHalves) netlink.Request(Address(LoopbackIndex, half, prefixLength: 1), $"Cannot give lo the address {half}");
+    }
+
     /// <summary>Programs look for an interface beside lo before they believe in a network; without the driver lo has to do.</summary>
     private static int CreateInterface(NetlinkSocket netlink)
     {
@@ -68,14 +78,14 @@ internal static class RouteSetup
         return message;
     }
 
-    private static NetlinkMessage Address(int index, IPAddress address)
+    private static NetlinkMessage Address(int index, IPAddress address, int? prefixLength = null)
     {
         var message = new NetlinkMessage(RTM_NEWADDR, create: true);
         var bytes = address.GetAddressBytes();
         Span<byte> body = stackalloc byte[8]; // struct ifaddrmsg
         body.Clear();
         body[0] = Family(address);
-        body[1] = (byte)(bytes.Length * 8);
+        body[1] = (byte)(prefixLength ?? bytes.Length * 8);
         body[2] = bytes.Length == 16 ? (byte)2 : (byte)0; // IFA_F_NODAD: there is nobody to ask
         BinaryPrimitives.WriteInt32LittleEndian(body[4..], index);
         message.Append(body);

@@ -9,11 +9,14 @@ namespace RunnerVm.GuestAgent.Network;
 /// Accepts what the steering sends here and opens a channel for each connection: dial, or dns for the DNS port, since
 /// DNS over TCP has the same framing as a dns channel.
 /// </summary>
-internal sealed class TcpRedirect(GuestConnection connection)
+/// <param name="destination">Where an accepted connection wanted to go; where nothing rewrites it, that is the socket's own name.</param>
+internal sealed class TcpRedirect(GuestConnection connection, Func<Socket, IPEndPoint>? destination = null)
 {
     private const int Backlog = 4096;
     private const int RetryMilliseconds = 20;
     private const int ThreadStack = 256 * 1024;
+
+    private readonly List<Socket> _listeners = [];
 
     /// <summary>
     /// Listens by bare calls and takes connections on a thread of its own: the runtime's sockets, with the engine that
@@ -29,6 +32,14 @@ internal sealed class TcpRedirect(GuestConnection connection)
         NetworkCalls.Check(NetworkCalls.listen(fd, Backlog), "Cannot listen for the redirect");
         steering.SetSocket(SocketSteering.TcpSlot, fd);
         new Thread(() => Accept(fd), ThreadStack) { IsBackground = true, Name = "tcp" }.Start();
+    }
+
+    /// <summary>Serves what a socket that listens takes. Owned.</summary>
+    public void Serve(Socket listener)
+    {
+        // Kept, or it would be closed as soon as nothing here names it.
+        _listeners.Add(listener);
+        new Thread(() => Accept((int)listener.Handle), ThreadStack) { IsBackground = true, Name = "tcp" }.Start();
     }
 
     /// <summary>Ends only with the process; each connection ends itself.</summary>
@@ -62,7 +73,7 @@ internal sealed class TcpRedirect(GuestConnection connection)
     {
         try
         {
-            var wanted = (IPEndPoint)socket.LocalEndPoint!;
+            var wanted = destination is null ? (IPEndPoint)socket.LocalEndPoint! : destination(socket);
             var address = wanted.Address.IsIPv4MappedToIPv6 ? wanted.Address.MapToIPv4() : wanted.Address;
             if (IPAddress.IsLoopback(address))
             {

@@ -15,7 +15,6 @@ internal static class ExecCall
         using var waiting = workplace.TakeWaiting();
         using var script = ScriptFile.Write(workplace.ScriptFolder, number, request.Script);
         using var cgroup = workplace.Cgroups?.CreateStep(number);
-        using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
         StartedStep step;
         Dictionary<string, string> environment;
         CommandChoice command;
@@ -36,6 +35,7 @@ internal static class ExecCall
 
         await using (step)
         {
+            using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
             var end = await step.WaitAsync();
             if (waiting is { Failure: > 0 and var errno })
             {
@@ -43,10 +43,9 @@ internal static class ExecCall
                 return;
             }
 
-            var result = new ExecResult
-            {
-                ExitCode = end.ExitCode, Signal = end.Signal, OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull(),
-            };
+            var result = new ExecResult { ExitCode = end.ExitCode, Signal = end.Signal };
+            // What a step met on its way is of interest where it failed.
+            if (end.ExitCode != 0) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
             channel.Close(Messages.Write(result, Messages.Default.ExecResult));
         }
     }

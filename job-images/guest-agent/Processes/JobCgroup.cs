@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestAgent.Native;
@@ -156,6 +157,8 @@ internal sealed class JobCgroup
 /// <summary>The cgroup of one step: who belongs to it, what happened to it, and its end.</summary>
 internal sealed class StepCgroup(JobCgroup job, string name, SafeFileHandle folder) : IDisposable
 {
+    private const int KillRounds = 100, KillPauseMilliseconds = 5;
+
     public string Name => name;
 
     public int Spawn(Func<int> spawn) => job.SpawnIn(this, spawn);
@@ -163,12 +166,32 @@ internal sealed class StepCgroup(JobCgroup job, string name, SafeFileHandle fold
     /// <summary>As <see cref="Spawn"/>, for a process that is born in the cgroup (clone3(2), CLONE_INTO_CGROUP).</summary>
     public int Fork(SyscallScript script) => job.ForkIn(() => script.Fork((int)folder.DangerousGetHandle()));
 
-    /// <summary>SIGKILL for all processes of the step, as one act of the kernel (5.14).</summary>
-    /// <returns>False when the kernel cannot.</returns>
+    /// <summary>SIGKILL for all processes of the step, as one act of the kernel (5.14), or else one by one.</summary>
+    /// <returns>False where there is no cgroup to tell them by.</returns>
     public bool TryKill()
     {
-        using var kill = Open("cgroup.kill", Libc.O_WRONLY);
-        return kill is not null && KernelFile.WriteOnce(kill, "1"u8) == 0;
+        if (Open("cgroup.kill", Libc.O_WRONLY) is not { } kill) return TryKillOneByOne();
+        using (kill) return KernelFile.WriteOnce(kill, "1"u8) == 0;
+    }
+
+    /// <summary>Again and again, for what they start meanwhile; bounded, for the last are the kernel's to take away.</summary>
+    private bool TryKillOneByOne()
+    {
+        for (var round = 0; round < KillRounds; round++)
+        {
+            using var procs = Open("cgroup.procs", Libc.O_RDONLY);
+            if (procs is null || KernelFile.TryRead(procs) is not { } members) return false;
+            var killed = 0;
+            foreach (var line in members.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            {
+                if (int.TryParse(line, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && Libc.kill(pid, Libc.SIGKILL) == 0) killed++;
+            }
+
+            if (killed == 0) return true;
+            KernelFile.Pause(KillPauseMilliseconds);
+        }
+
+        return true;
     }
 
     /// <summary>Whether the kernel has killed a process of this step for want of memory, the job's or the machine's.</summary>

@@ -15,12 +15,14 @@ internal sealed class ScriptFile : IDisposable
     public static ScriptFile? Write(string folder, int step, string? script)
     {
         if (script is null) return null;
-        var path = string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{step}.sh");
+        var path = PathOf(folder, step);
         // A job may have mounted something over the folder since the last step.
         if (!Directory.Exists(folder)) KernelFile.CreateFolders(folder);
         KernelFile.Replace(path, Encoding.UTF8.GetBytes(script), 0b111_000_000);
         return new(path);
     }
+
+    public static string PathOf(string folder, int step) => string.Create(CultureInfo.InvariantCulture, $"{folder}/script-{step}.sh");
 
     public void Dispose() => _ = Libc.unlinkat(Libc.AT_FDCWD, Path, 0);
 }

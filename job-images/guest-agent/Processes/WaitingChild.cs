@@ -21,7 +21,8 @@ internal sealed unsafe class WaitingChild : IDisposable
     private readonly SyscallScript _script;
     private readonly SafeFileHandle _go;
     private readonly string _folder;
-    private bool _used;
+    private WaitingShell? _shell;
+    private bool _used, _unfit;
 
     private WaitingChild(SyscallScript script, Child child, string folder, SafeFileHandle go, SafeFileHandle output, SafeFileHandle error) =>
         (_script, Child, _folder, _go, Output, Error) = (script, child, folder, go, output, error);
@@ -74,9 +75,27 @@ internal sealed unsafe class WaitingChild : IDisposable
         }
     }
 
+    /// <summary>
+    /// Goes one step further where the command is a shell that can wait in its turn: it becomes that now, and from then on nothing else.
+    /// </summary>
+    /// <param name="pipe">See <see cref="WaitingShell.TryStart"/>.</param>
+    public void BecomeShell(CommandChoice command, string pipe)
+    {
+        if (!WaitingShell.Knows(command)) return;
+        _shell = WaitingShell.TryStart(command, pipe, environment => Execute(command, environment, _folder));
+        // Whatever it is doing, it is not for a step.
+        if (_shell is null) _unfit = true;
+    }
+
     /// <summary>Lets it become the program. Pipes are the caller's from here on.</summary>
-    /// <returns>False when it cannot take so much; nothing has happened then.</returns>
+    /// <returns>False when it cannot take so much, or is a shell already that is not what is wanted; nothing has happened then.</returns>
     public bool TryStart(CommandChoice command, Dictionary<string, string> environment, string folder)
+    {
+        if (_unfit) return false;
+        return _used = _shell is null ? Execute(command, environment, folder) : folder == _folder && _shell.TryRelease(command, environment);
+    }
+
+    private bool Execute(CommandChoice command, Dictionary<string, string> environment, string folder)
     {
         _script.Rewind();
         if (folder != _folder) _script.Add(Libc.SYS_chdir, _script.String(folder));
@@ -85,7 +104,6 @@ internal sealed unsafe class WaitingChild : IDisposable
         _script.Add(Libc.SYS_rt_sigprocmask, SIG_SETMASK, _script.Zeroes, 0, SignalSetBytes);
         _script.Add(Libc.SYS_execve, _script.String(command.Program), arguments, variables);
         if (_script.IsFull) return false;
-        _used = true;
         KernelFile.WriteOnce(_go, "."u8);
         _go.Dispose();
         return true;
@@ -96,6 +114,7 @@ internal sealed unsafe class WaitingChild : IDisposable
     {
         _go.Dispose();
         if (_used) return;
+        _shell?.Dispose();
         Output.Dispose();
         Error.Dispose();
     }

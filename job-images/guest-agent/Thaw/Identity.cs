@@ -38,12 +38,24 @@ internal static unsafe class Identity
         fixed (byte* start = bytes) LinuxException.ThrowIfNegative(Libc.sethostname(start, (nuint)bytes.Length), $"Cannot set the host name {name}");
     }
 
+    /// <summary>As uname -n.</summary>
+    public static string Hostname() => SystemName(1);
+
     /// <summary>As uname -r.</summary>
-    public static string KernelRelease()
+    public static string KernelRelease() => SystemName(2);
+
+    /// <summary>Fills the span from the kernel's generator.</summary>
+    public static void Random(Span<byte> bytes)
+    {
+        // SAFETY: pinned for the length of the call. The device gives up to 256 bytes in one piece.
+        fixed (byte* start = bytes) LinuxException.ThrowIfNegative(Libc.read(s_random, start, (nuint)bytes.Length), "Cannot read random bytes");
+    }
+
+    private static string SystemName(int field)
     {
         var names = stackalloc byte[Libc.UtsFieldSize * 6];
         // SAFETY: uname fills six fields of 65 bytes.
-        LinuxException.ThrowIfNegative(Libc.uname(names), "Cannot read the kernel's release");
-        return new((sbyte*)names + (2 * Libc.UtsFieldSize));
+        LinuxException.ThrowIfNegative(Libc.uname(names), "Cannot ask the kernel for its names");
+        return new((sbyte*)names + (field * Libc.UtsFieldSize));
     }
 }

@@ -75,6 +75,12 @@ internal static class JobRoot
         KernelFile.CreateFolders("/tmp");
         _ = Libc.chmod("/run/lock", 0b001_111_111_111);
         _ = Libc.chmod("/tmp", 0b001_111_111_111);
+        LinkStandardStreams();
+    }
+
+    /// <summary>What shells and scripts name as /dev/fd and /dev/stdout.</summary>
+    public static void LinkStandardStreams()
+    {
         foreach (var (name, target) in ((string, string)[])[("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")])
         {
             _ = Libc.symlinkat(target, Libc.AT_FDCWD, $"/dev/{name}");

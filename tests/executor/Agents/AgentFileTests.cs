@@ -1,6 +1,8 @@
 using System.Text.Json;
 using RunnerVm.Agents;
 using RunnerVm.Jobs;
+using RunnerVm.Sources.GitHub;
+using RunnerVm.Sources.GitHub.Authentication;
 using RunnerVm.Sources.Local;
 using RunnerVm.Tests.Executor.Sources;
 using Xunit;
@@ -12,6 +14,12 @@ public sealed class AgentFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("rvagent").FullName;
     private readonly Dictionary<string, string> _variables = new() { ["TOKEN"] = "glrt-abcdefghij" };
+
+    private static readonly Lazy<string> Pem = new(static () =>
+    {
+        using var key = System.Security.Cryptography.RSA.Create(2048);
+        return key.ExportRSAPrivateKeyPem();
+    });
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -71,7 +79,7 @@ public sealed class AgentFileTests : IDisposable
             ":1:26: \"jobs\" should be a whole number from 1 to 1000, found \"none\"",
             ":2:20: \"executor\" should be one of",
             ":4:10: \"url\" should be an http or https address",
-            ":5:12: \"token\" should be a map with file or env; the token itself does not belong into this file",
+            ":5:12: \"token\" should be a map with file, env or credential; the secret itself does not belong into this file",
             ":7:18: \"env\": the environment variable \"NOT_THERE\" is not set",
             ":8:21: \"unknown-images\" should be one of refuse, use-default, found \"ignore\"",
             ":9:5: \"url\" is missing",
@@ -88,8 +96,68 @@ public sealed class AgentFileTests : IDisposable
         var token = Path.Join(_folder, "token");
         File.WriteAllText(token, "glrt-fromAFile0\n");
         var sample = File.ReadAllText(RepositoryFiles.PathOf("config", "agent.yml"));
-        var options = Load(sample.Replace("/etc/runnervm/gitlab-token", token, StringComparison.Ordinal));
+        var key = Path.Join(_folder, "app.pem");
+        File.WriteAllText(key, Pem.Value);
+        var options = Load(sample.Replace("/etc/runnervm/gitlab-token", token, StringComparison.Ordinal).Replace("/etc/runnervm/github-app.pem", key, StringComparison.Ordinal));
         Assert.Equal("glrt-fromAFile0", Assert.Single(options.GitLab).Token);
+        var source = Assert.Single(options.GitHub);
+        Assert.Equal("Iv23li0000000000", Assert.IsType<GitHubCredential.App>(source.Credential).Issuer);
+        Assert.Equal(["acme/runnervm-small", "acme/runnervm-large"], source.Runners.Select(static r => r.Name));
+        Assert.Equal(("github-runner", 4, 8192), (source.Runners[1].Machine.Image, source.Runners[1].Machine.Request.Cpus, source.Runners[1].Machine.Request.MemoryMib));
+    }
+
+    [Fact]
+    public void GitHub_takes_a_token_and_the_defaults()
+    {
+        var file = Path.Join(_folder, "token");
+        File.WriteAllText(file, "github_pat_0123456789\n");
+        var source = Assert.Single(Load($$"""
+            github:
+              - url: https://github.com/acme/app
+                token: {file: {{file}}}
+                mode: polling
+                runners: [{labels: small, image: debian-12, limit: 2, idle-limit: 90s}]
+            """).GitHub);
+        Assert.Equal(("acme/app", GitHubMode.Polling), (source.Name, source.Mode));
+        Assert.Equal(new("acme", "app"), Assert.Single(source.Repositories));
+        var runner = Assert.Single(source.Runners);
+        Assert.Equal(("acme/app/small", "debian-12", 2, TimeSpan.FromSeconds(90), TimeSpan.FromHours(6.5)), (runner.Name, runner.Machine.Image, runner.Limit, runner.IdleLimit, runner.Lifetime));
+        Assert.StartsWith("small-", runner.ScaleSet, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Everything_wrong_with_GitHub_is_told_at_once_with_its_place()
+    {
+        var text = Refused("""
+            github:
+              - url: https://github.com
+                token: {env: NOT_THERE}
+                runners: [{labels: a}]
+              - url: https://github.com/acme
+                mode: polling
+                runners: [{labels: a, limits: b}, {image: x}]
+              - url: https://github.com/acme
+                app: {id: Iv1, key: {file: /nowhere/key.pem}}
+                runners: []
+              - url: https://github.com/acme
+                name: other
+                token: {credential: github}
+                runners: [{labels: [a, a]}, {labels: a}]
+            """);
+        string[] expected =
+        [
+            ":2:10: \"url\": \"https://github.com\" names no repository, organization or enterprise",
+            ":5:5: needs either \"app\"",
+            ":6:5: \"mode: polling\" needs \"repositories\"",
+            ":7:27: unknown key \"limits\" in an entry of \"runners\"; did you mean \"limit\"?",
+            ":7:39: \"labels\" is missing",
+            ":9:5: Cannot use \"/nowhere/key.pem\" as the GitHub App's private key",
+            ":10:5: \"runners\" should be a list with at least one kind of runner",
+            ":3:18: \"env\": the environment variable \"NOT_THERE\" is not set",
+            ":13:25: \"credential\": CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential=github:PATH",
+            ":14:34: two kinds of runner of \"other\" begin with the label \"a\"",
+        ];
+        foreach (var line in expected) Assert.True(text.Contains(line, StringComparison.Ordinal), $"{line}\n{text}");
     }
 
     [Fact]
@@ -101,7 +169,11 @@ public sealed class AgentFileTests : IDisposable
         Assert.Equal(AgentVocabulary.Capacity, Keys(definitions.GetProperty("capacity")));
         Assert.Equal(AgentVocabulary.Runner, Keys(definitions.GetProperty("runner")));
         Assert.Equal(AgentVocabulary.GitLab, Keys(definitions.GetProperty("gitlab")));
-        Assert.Equal(AgentVocabulary.Token, Keys(definitions.GetProperty("token")));
+        Assert.Equal(AgentVocabulary.GitHub, Keys(definitions.GetProperty("github")));
+        Assert.Equal(AgentVocabulary.GitHubApp, Keys(definitions.GetProperty("githubApp")));
+        Assert.Equal(AgentVocabulary.GitHubRunner, Keys(definitions.GetProperty("githubRunner")));
+        Assert.Equal(AgentVocabulary.GitHubModes.Keys, Words(definitions, "github", "mode"));
+        Assert.Equal(AgentVocabulary.Secret, Keys(definitions.GetProperty("secret")));
         Assert.Equal(AgentVocabulary.Image, Keys(definitions.GetProperty("image")));
         Assert.Equal(Vocabulary.Engines.Keys, Words(definitions, "runner", "executor"));
         Assert.Equal(AgentVocabulary.UnknownImages.Keys, Words(definitions, "gitlab", "unknown-images"));

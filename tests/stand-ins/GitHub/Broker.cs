@@ -28,7 +28,12 @@ internal sealed class Broker(GitHubWorld world)
     private async Task AsRunnerAsync(HttpContext context, Func<HttpContext, StandInRunner, Task> answer)
     {
         var runner = world.Tokens.Holds(context.Bearer(), TokenKind.Runner) && world.RunnerTokens.TryGetValue(context.Bearer()!, out var id) ? world.FindRunner(r => r.Id == id) : null;
-        if (runner is not null) await answer(context, runner);
+        if (runner is not null)
+        {
+            runner.Heard = Environment.TickCount64;
+            await answer(context, runner);
+            runner.Heard = Environment.TickCount64;
+        }
         else await context.WriteAsync(404, new JsonObject { ["source"] = "actions-broker-listener", ["errorKind"] = "RunnerNotFound", ["statusCode"] = 404, ["errorMessage"] = "gone" });
     }
 
@@ -104,7 +109,7 @@ internal sealed class Broker(GitHubWorld world)
 
         return world.Take(runner) is not { } job ? null : Message(1, "RunnerJobRequest", new()
         {
-            ["id"] = $"m{job.Id}", ["runner_request_id"] = $"rr-{job.Id}", ["run_service_url"] = new Uri(world.Url, "/run/").AbsoluteUri,
+            ["id"] = $"m{job.Id}", ["runner_request_id"] = $"rr-{job.Id}", ["run_service_url"] = new Uri(world.RunnerUrl, "/run/").AbsoluteUri,
             ["should_acknowledge"] = true, ["billing_owner_id"] = "o1",
         });
     }
@@ -141,7 +146,7 @@ internal sealed class Broker(GitHubWorld world)
     {
         var body = await context.ReadAsync();
         var job = body?["workflow_job_run_backend_id"]?.GetValue<string>();
-        var place = new Uri(world.Url, $"/blob/{job}").AbsoluteUri;
+        var place = new Uri(world.RunnerUrl, $"/blob/{job}").AbsoluteUri;
         await context.WriteAsync(200, context.Path("call") switch
         {
             "GetStepLogsSignedBlobURL" or "GetJobLogsSignedBlobURL" => new JsonObject { ["logs_url"] = place, ["blob_storage_type"] = "BLOB_STORAGE_TYPE_AZURE", ["soft_size_limit"] = 1 << 20 },

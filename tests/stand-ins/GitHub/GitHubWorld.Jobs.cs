@@ -40,8 +40,13 @@ public sealed partial class GitHubWorld
     /// <summary>A push: one run with one job.</summary>
     public StandInJob QueueJob(string repository, params string[] labels) => QueueRun(repository, labels).Jobs[0];
 
+    /// <summary>A push whose one job does this.</summary>
+    public StandInJob QueueScript(string repository, string label, string script) => Queue(repository, [[label]], script).Jobs[0];
+
     /// <summary>A push: one run with a job for each set of labels.</summary>
-    public StandInRun QueueRun(string repository, params string[][] labels)
+    public StandInRun QueueRun(string repository, params string[][] labels) => Queue(repository, labels, "echo hello");
+
+    private StandInRun Queue(string repository, string[][] labels, string script)
     {
         lock (Gate)
         {
@@ -50,7 +55,7 @@ public sealed partial class GitHubWorld
             {
                 run.Jobs.Add(new()
                 {
-                    Id = NextId(), Run = run, Name = $"job-{run.Jobs.Count + 1}", Labels = set, Created = Time.GetUtcNow(), RequestId = NextId(),
+                    Id = NextId(), Run = run, Name = $"job-{run.Jobs.Count + 1}", Labels = set, Script = script, Created = Time.GetUtcNow(), RequestId = NextId(),
                 });
             }
 
@@ -142,6 +147,34 @@ public sealed partial class GitHubWorld
             AssignNeedsLock();
             Change();
         }
+    }
+
+    /// <summary>Sessions and runners of which nothing is heard any more end, and with a runner the job it had.</summary>
+    private void LoseTheSilent()
+    {
+        if (Knobs.LostAfter is not { } patience) return;
+        lock (Gate)
+        {
+            var since = Environment.TickCount64 - (long)patience.TotalMilliseconds;
+            foreach (var set in _scaleSets.Where(s => s.Session is not null && s.Heard < since)) (set.Session, set.Capacity) = (null, 0);
+            foreach (var runner in _runners.Where(r => !r.Removed && r.Online && r.Heard < since)) LoseNeedsLock(runner);
+            Change();
+        }
+    }
+
+    private void LoseNeedsLock(StandInRunner runner)
+    {
+        (runner.Online, runner.Session) = (false, null);
+        if (runner.Job is not { Status: not "completed" } job) return;
+        if (job.Status == "queued")
+        {
+            // Handed to it, and never taken.
+            (job.Runner, runner.Job) = (null, null);
+            return;
+        }
+
+        CompleteNeedsLock(job, "failure");
+        runner.Removed = true;
     }
 
     private void CompleteNeedsLock(StandInJob job, string conclusion)

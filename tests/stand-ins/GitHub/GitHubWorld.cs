@@ -9,9 +9,23 @@ public sealed partial class GitHubWorld : IDisposable
     private TaskCompletionSource _changed = New();
     private long _lastId = 1000;
 
-    internal GitHubWorld(TimeProvider time) => (Time, Tokens) = (time, new(time));
+    private readonly Timer _watch;
+    private Uri? _runnerUrl;
+
+    internal GitHubWorld(TimeProvider time)
+    {
+        (Time, Tokens) = (time, new(time));
+        _watch = new(_ => LoseTheSilent(), null, TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(100));
+    }
 
     public Uri Url { get; internal set; } = new("http://127.0.0.1");
+
+    /// <summary>Where runners are told that this GitHub is: machines have another name for the host than the host itself.</summary>
+    public Uri RunnerUrl
+    {
+        get => _runnerUrl ?? Url;
+        set => _runnerUrl = value;
+    }
 
     public Knobs Knobs { get; } = new();
 
@@ -33,6 +47,7 @@ public sealed partial class GitHubWorld : IDisposable
 
     public void Dispose()
     {
+        _watch.Dispose();
         _end.Cancel();
         _end.Dispose();
     }

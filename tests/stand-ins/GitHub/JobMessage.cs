@@ -19,13 +19,13 @@ internal static class JobMessage
             {
                 ["endpoints"] = new JsonArray(new JsonObject
                 {
-                    ["name"] = "SystemVssConnection", ["url"] = new Uri(world.Url, "/run/").AbsoluteUri, ["isShared"] = false, ["isReady"] = true, ["data"] = new JsonObject(),
+                    ["name"] = "SystemVssConnection", ["url"] = new Uri(world.RunnerUrl, "/run/").AbsoluteUri, ["isShared"] = false, ["isReady"] = true, ["data"] = new JsonObject(),
                     ["authorization"] = new JsonObject { ["scheme"] = "OAuth", ["parameters"] = new JsonObject { ["AccessToken"] = token } },
                 }),
             },
             ["variables"] = new JsonObject
             {
-                ["system.github.job"] = Variable(job.Name), ["system.github.results_endpoint"] = Variable(new Uri(world.Url, "/results/").AbsoluteUri),
+                ["system.github.job"] = Variable(job.Name), ["system.github.results_endpoint"] = Variable(new Uri(world.RunnerUrl, "/results/").AbsoluteUri),
                 ["system.github.token"] = new JsonObject { ["value"] = "ghs_of_the_job", ["isSecret"] = true }, ["system.runnerGroupName"] = Variable("Default"),
             },
             ["contextData"] = new JsonObject

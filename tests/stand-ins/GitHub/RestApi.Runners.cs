@@ -22,7 +22,7 @@ internal sealed partial class RestApi
         else if (group == 2) await context.RefuseAsync(403, "Runners cannot be added to this group");
         else if (group != 1) await context.RefuseAsync(404, "Not Found");
         else if (world.AddRunner(Scope(context), body["name"]!.GetValue<string>(), labels, group, null) is not { } runner) await context.RefuseAsync(409, "Already exists - A runner with this name already exists");
-        else await context.WriteAsync(201, new JsonObject { ["runner"] = Describe(runner), ["encoded_jit_config"] = JitConfig.Encode(runner, world.Url) });
+        else await context.WriteAsync(201, new JsonObject { ["runner"] = Describe(runner), ["encoded_jit_config"] = JitConfig.Encode(runner, world.RunnerUrl) });
     }
 
     private async Task ListRunnersAsync(HttpContext context)

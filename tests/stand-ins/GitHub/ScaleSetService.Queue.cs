@@ -13,7 +13,7 @@ internal sealed partial class ScaleSetService
         lock (world.Gate)
         {
             open = set.Session is null && world.Knobs.SessionConflicts == 0;
-            if (open) set.Session = new(Guid.NewGuid(), owner ?? "");
+            if (open) (set.Session, set.Heard) = (new(Guid.NewGuid(), owner ?? ""), Environment.TickCount64);
             else if (world.Knobs.SessionConflicts > 0) world.Knobs.SessionConflicts--;
         }
 
@@ -75,7 +75,7 @@ internal sealed partial class ScaleSetService
             JsonObject? message;
             lock (world.Gate)
             {
-                set.Capacity = capacity;
+                (set.Capacity, set.Heard) = (capacity, Environment.TickCount64);
                 world.AssignNeedsLock();
                 message = world.NextMessageNeedsLock(set) is { } next ? Message(set, next) : null;
             }

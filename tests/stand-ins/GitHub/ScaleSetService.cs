@@ -93,7 +93,7 @@ internal sealed partial class ScaleSetService(GitHubWorld world)
         if (world.AddRunner("", name, [], set.GroupId, set) is not { } runner) await RefuseAsync(context, 409, "AgentExistsException", $"A runner named {name} already exists");
         else await WriteAsync(context, 200, new JsonObject
         {
-            ["runner"] = Describe(runner), ["encodedJITConfig"] = JitConfig.Encode(runner, world.Url),
+            ["runner"] = Describe(runner), ["encodedJITConfig"] = JitConfig.Encode(runner, world.RunnerUrl),
         });
     }
 

@@ -29,7 +29,7 @@ public sealed class StandInJob
     public required DateTimeOffset Created { get; init; }
 
     /// <summary>What its one step does.</summary>
-    public string Script { get; set; } = "echo hello";
+    public string Script { get; init; } = "echo hello";
 
     /// <summary>queued, waiting, in_progress, completed.</summary>
     public string Status { get; set; } = "queued";
@@ -91,6 +91,8 @@ public sealed class StandInRunner
     internal Guid ClientId { get; } = Guid.NewGuid();
 
     internal Guid? Session { get; set; }
+
+    internal long Heard { get; set; } = Environment.TickCount64;
 }
 
 /// <summary>A scale set and the queue of its one session.</summary>
@@ -113,6 +115,8 @@ public sealed class StandInScaleSet
 
     /// <summary>What the last poll said this set's host can take.</summary>
     public int Capacity { get; set; }
+
+    internal long Heard { get; set; }
 
     internal Queue<StandInMessage> Messages { get; } = new();
 

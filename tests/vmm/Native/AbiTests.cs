@@ -45,6 +45,8 @@ public sealed class AbiTests
         AppendExit(source, typeof(kvm_run_system_event), "system_event");
         source.AppendLine($"_Static_assert(sizeof(posix_spawnattr_t) == {Marshal.SizeOf<posix_spawnattr_t>()}, \"posix_spawnattr_t\");");
         source.AppendLine($"_Static_assert(sizeof(posix_spawn_file_actions_t) == {Marshal.SizeOf<posix_spawn_file_actions_t>()}, \"posix_spawn_file_actions_t\");");
+        source.AppendLine($"_Static_assert(sizeof(Elf64_Phdr) == {Marshal.SizeOf<Elf64_Phdr>()}, \"Elf64_Phdr\");");
+        AppendOffsets(source, typeof(Elf64_Phdr), "");
         source.AppendLine("_Static_assert(sizeof(sigset_t) == 128, \"sigset_t\");");
         source.AppendLine("_Static_assert(offsetof(struct kvm_signal_mask, sigset) == 4, \"kvm_signal_mask\");");
         await CompileAsync(source.ToString());
@@ -90,6 +92,7 @@ public sealed class AbiTests
 
     private const string Headers = """
         #define _GNU_SOURCE
+        #include <elf.h>
         #include <errno.h>
         #include <fcntl.h>
         #include <limits.h>
@@ -98,6 +101,7 @@ public sealed class AbiTests
         #include <signal.h>
         #include <spawn.h>
         #include <stddef.h>
+        #include <sys/auxv.h>
         #include <sys/epoll.h>
         #include <sys/ioctl.h>
         #include <sys/eventfd.h>
@@ -141,13 +145,13 @@ public sealed class AbiTests
         }
     }
 
-    private static void AppendOffsets(StringBuilder source, Type type)
+    private static void AppendOffsets(StringBuilder source, Type type, string kind = "struct ")
     {
         foreach (var field in type.GetFields(BindingFlags.Public | BindingFlags.Instance))
         {
             var offset = Marshal.OffsetOf(type, field.Name);
             source.AppendLine(
-                $"_Static_assert(offsetof(struct {type.Name}, {field.Name}) == {offset}, \"{type.Name}.{field.Name}\");");
+                $"_Static_assert(offsetof({kind}{type.Name}, {field.Name}) == {offset}, \"{type.Name}.{field.Name}\");");
         }
     }
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.RegularExpressions;
+using RunnerVm.Vmm.Native.Libc;
 using RunnerVm.Vmm.Native.Seccomp;
 using Xunit;
 
@@ -32,6 +34,17 @@ public sealed partial class ForbiddenCallHandlerTests
 
     [Fact]
     public void The_code_ends_before_its_data() => Assert.InRange(ForbiddenCallHandler.Code.Length, 1, 256);
+
+    [Fact]
+    public void The_names_it_says_are_those_of_the_enumeration()
+    {
+        string[] names = [.. Words(SystemCallNames.First), .. Enumerable.Repeat("", SystemCallNames.Later - SystemCallNames.AfterFirst), .. Words(SystemCallNames.FromLater)];
+        Assert.Equal(SystemCallNames.Count, names.Length);
+        Assert.Equal(Enumerable.Range(0, names.Length).Select(static number => Enum.GetName((SystemCall)number) ?? ""), names);
+        Assert.DoesNotContain(Enum.GetValues<SystemCall>(), static call => (int)call >= SystemCallNames.Count);
+
+        static string[] Words(ReadOnlySpan<byte> text) => Encoding.ASCII.GetString(text).Split(' ');
+    }
 
     private static async Task RunAsync(string program, params string[] arguments)
     {

@@ -15,8 +15,11 @@ internal static class JsonBody
 {
     public const int MostDepth = 64;
 
-    /// <summary>Text is for programs that read JSON, never for a page of HTML: only what JSON wants escaped is.</summary>
-    public static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = MostDepth + 2 };
+    /// <summary>
+    /// Text is for programs that read JSON, never for a page of HTML: only what JSON wants escaped is. Not kept: who only reads
+    /// needs no encoder, and making one takes as long as reading a configuration.
+    /// </summary>
+    public static JsonWriterOptions Writing => new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = MostDepth + 2 };
 
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = MostDepth, AllowDuplicateProperties = false };
 

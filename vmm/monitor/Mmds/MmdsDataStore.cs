@@ -38,7 +38,7 @@ internal enum MmdsAnswer
 internal sealed class MmdsDataStore(int limit, TimeProvider clock)
 {
     private byte[] _text = "null"u8.ToArray();
-    private JsonElement _value = JsonBody.Parse("null"u8, "nothing");
+    private JsonElement? _value;
 
     public MmdsVersion Version { get; set; }
 
@@ -51,7 +51,10 @@ internal sealed class MmdsDataStore(int limit, TimeProvider clock)
     public MmdsTokens Tokens { get; } = new(clock);
 
     /// <summary>All of it as compact JSON; an object without members before the first PUT.</summary>
-    public ReadOnlyMemory<byte> Contents => _value.ValueKind == JsonValueKind.Null ? "{}"u8.ToArray() : _text;
+    public ReadOnlyMemory<byte> Contents => _value is null or { ValueKind: JsonValueKind.Null } ? "{}"u8.ToArray() : _text;
+
+    /// <summary>Null before the first PUT; not parsed before it is asked for, since most machines have no metadata.</summary>
+    private JsonElement Value => _value ??= JsonBody.Parse("null"u8, "nothing");
 
     public void Put(JsonElement value)
     {
@@ -62,7 +65,7 @@ internal sealed class MmdsDataStore(int limit, TimeProvider clock)
     public void Patch(JsonElement patch)
     {
         if (!Initialized) throw new VmmFaultException("Cannot patch the metadata: there is none yet. Send PUT /mmds first.");
-        Take(JsonBody.Write(writer => JsonMerge.WritePatched(writer, _value, patch)), "PATCH /mmds");
+        Take(JsonBody.Write(writer => JsonMerge.WritePatched(writer, Value, patch)), "PATCH /mmds");
     }
 
     /// <param name="path">As in the guest's request: <c>/latest/meta-data</c>; runs of slashes are one, a last one is none.</param>
@@ -70,7 +73,7 @@ internal sealed class MmdsDataStore(int limit, TimeProvider clock)
     public MmdsAnswer Get(ReadOnlySpan<char> path, MmdsFormat format, out string content)
     {
         content = "";
-        if (!JsonPath.TryFind(_value, path, out var found)) return MmdsAnswer.NotFound;
+        if (!JsonPath.TryFind(Value, path, out var found)) return MmdsAnswer.NotFound;
         if (format == MmdsFormat.Json && !ImdsCompatible)
         {
             content = found.GetRawText();

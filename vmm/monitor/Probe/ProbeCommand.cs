@@ -1,4 +1,4 @@
-using System.Text.Json;
+using RunnerVm.Vmm.Monitor.Json;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Time;
 
@@ -12,7 +12,8 @@ internal static class ProbeCommand
     /// <summary>Ten milliseconds make the counter's frequency exact to about ten parts in a million.</summary>
     private const long MinimumNanoseconds = 10_000_000;
 
-    public static int Run(TextWriter output)
+    /// <returns>The line, with its line feed.</returns>
+    public static byte[] Run()
     {
         var report = ProbeReport.Failed(0, $"the probe did not finish within {Limit.TotalSeconds} seconds", null);
         long tscKhz = 0;
@@ -29,8 +30,7 @@ internal static class ProbeCommand
             report = Bounded() ?? report;
         }
 
-        output.WriteLine(JsonSerializer.Serialize(report with { TscKhz = tscKhz }, ProbeJson.Default.ProbeReport));
-        return 0;
+        return [.. JsonBody.Write((report with { TscKhz = tscKhz }).Write), (byte)'\n'];
     }
 
     /// <summary>On a thread of its own, which a KVM that does not come back keeps; the program's end takes it.</summary>

@@ -1,4 +1,4 @@
-using System.Text.Json.Serialization;
+using System.Text.Json;
 
 namespace RunnerVm.Vmm.Monitor.Probe;
 
@@ -20,8 +20,17 @@ internal sealed record ProbeReport(
             "Use a machine with hardware virtualization (bare metal, or a cloud with real nested virtualization).");
 
     public static ProbeReport Failed(int api, string reason, string? fix) => new(false, api, 0, false, reason, fix);
-}
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(ProbeReport))]
-internal sealed partial class ProbeJson : JsonSerializerContext;
+    public void Write(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("kvm", Kvm);
+        writer.WriteNumber("api", Api);
+        writer.WriteNumber("iterationsPerSecond", IterationsPerSecond);
+        writer.WriteBoolean("real", Real);
+        writer.WriteString("reason", Reason);
+        writer.WriteString("fix", Fix);
+        writer.WriteNumber("tscKhz", TscKhz);
+        writer.WriteEndObject();
+    }
+}

@@ -13,6 +13,7 @@ using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Start;
 
@@ -174,6 +175,7 @@ internal sealed class MonitorProcess : IDisposable
         }
 
         _filters = filters;
+        _loop.Post(ProgramPages.Release); // After the start: what it alone needed is more than all that follows.
         return machine;
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using RunnerVm.Vmm.Native.Libc;
 using RunnerVm.Vmm.Native.Memory;
 
@@ -24,13 +23,11 @@ internal static class ForbiddenCallHandler
     /// <summary>Of an iovec.</summary>
     private const int PieceBytes = 16;
 
-    private static readonly string[] Texts =
-    [
-        "runnervm-vmm: system call ",
-        " (number ",
-        ") is not allowed on thread \"",
-        "\"; the process ends. If nothing attacks it this is a bug: report this line; --no-seccomp runs without the filters.\n",
-    ];
+    /// <summary>Behind code, count and an iovec for each of four texts and of the names.</summary>
+    private const int TextOffset = DataOffset + ((1 + 4 + SystemCallNames.Count + 1) * PieceBytes);
+
+    /// <summary>Enough for all of it: a longer text would be refused when it is written.</summary>
+    private const int Bytes = 4 * 4096;
 
     /// <summary>
     /// Data: the count of names at 0, then iovecs: the four texts at 16, the names at 80, and behind them what stands for a number
@@ -109,28 +106,27 @@ internal static class ForbiddenCallHandler
 
     private static MappedRegion Assemble()
     {
-        var calls = Enum.GetValues<SystemCall>();
-        var names = new string[(int)calls.Max() + 2];
-        Array.Fill(names, "unknown");
-        foreach (var call in calls) names[(int)call] = Enum.GetName(call)!;
-
-        string[] pieces = [.. Texts, .. names];
-        var piece = (nuint)(DataOffset + PieceBytes);
-        var text = piece + (nuint)(pieces.Length * PieceBytes);
-        var region = MappedRegion.Anonymous(text + (nuint)pieces.Sum(static words => words.Length));
+        var region = MappedRegion.Anonymous(Bytes);
         region.Write(0, Code);
-        region.Write(DataOffset, BitConverter.GetBytes((ulong)names.Length - 1));
-        Span<ulong> iovec = stackalloc ulong[2];
-        foreach (var words in pieces)
-        {
-            (iovec[0], iovec[1]) = (region.Address + text, (ulong)words.Length);
-            region.Write(piece, MemoryMarshal.AsBytes(iovec));
-            region.Write(text, Encoding.ASCII.GetBytes(words));
-            piece += PieceBytes;
-            text += (nuint)words.Length;
-        }
-
+        region.Write(DataOffset, BitConverter.GetBytes((ulong)SystemCallNames.Count));
+        var (piece, text) = ((nuint)(DataOffset + PieceBytes), (nuint)TextOffset);
+        Add("runnervm-vmm: system call "u8);
+        Add(" (number "u8);
+        Add(") is not allowed on thread \""u8);
+        Add("\"; the process ends. If nothing attacks it this is a bug: report this line; --no-seccomp runs without the filters.\n"u8);
+        foreach (var name in SystemCallNames.First.Split((byte)' ')) Add(SystemCallNames.First[name]);
+        for (var number = SystemCallNames.AfterFirst; number < SystemCallNames.Later; number++) Add("unknown"u8);
+        foreach (var name in SystemCallNames.FromLater.Split((byte)' ')) Add(SystemCallNames.FromLater[name]);
+        Add("unknown"u8);
         region.MakeExecutable();
         return region;
+
+        void Add(ReadOnlySpan<byte> words)
+        {
+            ReadOnlySpan<ulong> iovec = [region.Address + text, (ulong)words.Length];
+            region.Write(piece, MemoryMarshal.AsBytes(iovec));
+            region.Write(text, words);
+            (piece, text) = (piece + PieceBytes, text + (nuint)words.Length);
+        }
     }
 }

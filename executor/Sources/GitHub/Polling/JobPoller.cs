@@ -16,7 +16,7 @@ internal sealed record JobPollerOptions(string Name, IReadOnlyList<GitHubScope.R
 /// Keeps a fleet as large as the queued jobs of some repositories ask for, by looking at them: for places without scale
 /// sets. What did not change costs nothing of the rate limit (ETags); of what does, no more is spent than lasts the hour.
 /// </summary>
-internal sealed class JobPoller(GitHubApi api, JobPollerOptions options, RunnerFleet fleet, Func<int> capacity, ILogger log, TimeProvider time)
+internal sealed class JobPoller(GitHubApi api, JobPollerOptions options, RunnerFleet fleet, ILogger log, TimeProvider time)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(2);
@@ -54,7 +54,7 @@ internal sealed class JobPoller(GitHubApi api, JobPollerOptions options, RunnerF
             (Trouble, _backoff) = (null, FirstPause);
             // What ended is no longer in these lists: nobody need stand for it.
             fleet.Settle();
-            fleet.Want(Math.Min(queued + fleet.Busy, Math.Max(capacity(), 0)));
+            fleet.Want(queued + fleet.Busy);
             return Pace(before - api.Limit.Remaining);
         }
         catch (Exception e) when (e is GitHubException or UserException)

@@ -6,19 +6,26 @@ internal sealed class FleetRunner : IDisposable
     private readonly RunnerFleet _fleet;
     private readonly CancellationTokenSource _retired = new();
     private readonly CancellationTokenSource _completed = new();
+    private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal FleetRunner(RunnerFleet fleet, string name) => (_fleet, Name) = (fleet, name);
 
     /// <summary>Unique in its scope; starts with the fleet's prefix, by which a sweep knows its own.</summary>
     public string Name { get; }
 
-    public RunnerState State { get; internal set; }
+    public RunnerState State { get; private set; }
 
     /// <summary>It has run, or runs, a job.</summary>
-    public bool HadJob { get; internal set; }
+    public bool HadJob { get; private set; }
 
     /// <summary>What GitHub said of its job; null before, and where GitHub says nothing.</summary>
     public GitHubJobFacts? Job { get; internal set; }
+
+    /// <summary>The job as the runner itself names it, which is less than GitHub tells.</summary>
+    public string? JobName { get; private set; }
+
+    /// <summary>Ends when it listens for a job, or is past that.</summary>
+    public Task Listening => _listening.Task;
 
     /// <summary>Nobody waits for it any more: to be ended, unless it got a job meanwhile.</summary>
     public CancellationToken Retired => _retired.Token;
@@ -29,11 +36,25 @@ internal sealed class FleetRunner : IDisposable
     /// <param name="state">A later one than now; an earlier one is what a slow message says, and ignored.</param>
     public void Enter(RunnerState state) => _fleet.Move(this, state);
 
+    /// <summary>The runner says that it has a job.</summary>
+    public void Named(string job)
+    {
+        JobName ??= job;
+        Enter(RunnerState.Busy);
+    }
+
     public void Dispose()
     {
         _fleet.Move(this, RunnerState.Ended);
         _retired.Dispose();
         _completed.Dispose();
+    }
+
+    internal void Moved(RunnerState state)
+    {
+        State = state;
+        if (state == RunnerState.Busy) HadJob = true;
+        if (state >= RunnerState.Listening) _listening.TrySetResult();
     }
 
     internal void Retire() => Cancel(_retired);

@@ -47,6 +47,12 @@ internal sealed class RunnerFleet(string prefix, TimeProvider time)
         }
     }
 
+    /// <summary>Whether a runner of that name is alive here.</summary>
+    public bool Knows(string name)
+    {
+        lock (_gate) return _runners.Exists(r => r.Name == name);
+    }
+
     /// <summary>How many runners there should be now, in all. Surplus ones without a job are asked to go.</summary>
     public void Want(int count)
     {
@@ -129,8 +135,7 @@ internal sealed class RunnerFleet(string prefix, TimeProvider time)
     private void MoveNeedsLock(FleetRunner runner, RunnerState state)
     {
         if (state <= runner.State) return;
-        runner.State = state;
-        if (state == RunnerState.Busy) runner.HadJob = true;
+        runner.Moved(state);
         if (state != RunnerState.Ended) return;
         _runners.Remove(runner);
         if (!_completedEarly.Remove(runner.Name) && runner.HadJob) _unsettled.Add((runner.Name, time.GetUtcNow()));

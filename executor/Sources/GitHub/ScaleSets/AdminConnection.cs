@@ -102,7 +102,7 @@ internal sealed class AdminConnection(GitHubApi api, ServiceExchange exchange, T
             () => new HttpRequestMessage(HttpMethod.Post, new Uri(api.Address.Api, "actions/runner-registration"))
             {
                 Headers = { Authorization = new("RemoteAuth", token) },
-                Content = ServiceExchange.Json(new(api.Address.Url.AbsoluteUri, "register"), ScaleSetJson.Default.RunnerRegistration),
+                Content = ServiceExchange.Json(new(api.Address.Url.AbsoluteUri, "register"), ScaleSetJson.Default.RegistrationRequest),
             },
             ScaleSetJson.Default.ServiceAdmission,
             cancellationToken);

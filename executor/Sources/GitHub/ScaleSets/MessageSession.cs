@@ -16,6 +16,8 @@ internal sealed class MessageSession(AdminConnection admin, ServiceExchange exch
     /// <summary>The counts at the session's beginning.</summary>
     public ScaleSetStatistics? Statistics => _session.Statistics;
 
+    public string Id => $"{_session.SessionId}";
+
     /// <summary>Waits for the next message, up to 50 s.</summary>
     /// <param name="last">The last message that was acknowledged; 0 for none.</param>
     /// <param name="capacity">How many runners this host can have of this set now, those it has included.</param>

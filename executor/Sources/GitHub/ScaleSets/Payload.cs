@@ -120,7 +120,7 @@ internal sealed record JitName(string Name, string WorkFolder);
 internal sealed record SessionOwner(string OwnerName);
 
 /// <summary>What a client shows to be let in.</summary>
-internal sealed record RunnerRegistration(
+internal sealed record RegistrationRequest(
     string Url, [property: JsonPropertyName("runner_event")] string RunnerEvent);
 
 /// <summary>Where the service is, and the token for it.</summary>
@@ -155,7 +155,7 @@ internal sealed record ServiceError(string? TypeName, string? Message);
 [JsonSerializable(typeof(IReadOnlyList<long>))]
 [JsonSerializable(typeof(JitName))]
 [JsonSerializable(typeof(SessionOwner))]
-[JsonSerializable(typeof(RunnerRegistration))]
+[JsonSerializable(typeof(RegistrationRequest))]
 [JsonSerializable(typeof(ServiceAdmission))]
 [JsonSerializable(typeof(ServiceUserAgent))]
 [JsonSerializable(typeof(ServiceError))]

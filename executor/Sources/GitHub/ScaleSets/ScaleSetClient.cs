@@ -93,13 +93,28 @@ internal sealed class ScaleSetClient : IDisposable
         return new(_admin, _exchange, $"{Sets}/{setId}", session ?? throw new GitHubException(GitHubFault.Garbled, "Cannot open a session: the service answered with nothing."));
     }
 
+    /// <summary>Ends a session somebody left open; one that is over already is fine.</summary>
+    public async Task CloseSessionAsync(int setId, string session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _admin.SendAsync("close a session that was left open", HttpMethod.Delete, $"{Sets}/{setId}/sessions/{session}", null, ScaleSetJson.Default.ScaleSetSession, cancellationToken);
+        }
+        catch (ServiceException e) when (e.Status == System.Net.HttpStatusCode.NotFound)
+        {
+            // Time ended it, or the set is another one.
+        }
+    }
+
     public void Dispose()
     {
         _admin.Dispose();
         _exchange.Dispose();
     }
 
-    private async Task<long> GroupIdAsync(string? name, CancellationToken cancellationToken)
+    /// <summary>Number of a runner group.</summary>
+    /// <exception cref="GitHubException">There is none of that name.</exception>
+    public async Task<long> GroupIdAsync(string? name, CancellationToken cancellationToken)
     {
         if (name is null || name.Equals("default", StringComparison.OrdinalIgnoreCase)) return 1;
         var path = $"_apis/runtime/runnergroups/?groupName={Uri.EscapeDataString(name)}";

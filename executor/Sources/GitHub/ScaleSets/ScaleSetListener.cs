@@ -39,6 +39,15 @@ internal sealed partial class ScaleSetListener(
     /// <summary>The set, once adopted: runners are registered with it.</summary>
     public ScaleSet? Set => _set;
 
+    /// <summary>The session a listener before us did not close; null: it did.</summary>
+    public Func<SessionRecord?> Left { get; init; } = static () => null;
+
+    /// <summary>Told of each session, so that it can be closed for us.</summary>
+    public Action<SessionRecord> Opened { get; init; } = static _ => { };
+
+    /// <summary>The session is over.</summary>
+    public Action Closed { get; init; } = static () => { };
+
     /// <summary>The last sentence of trouble, or null while all is well.</summary>
     public string? Trouble { get; private set; }
 
@@ -80,13 +89,23 @@ internal sealed partial class ScaleSetListener(
 
     private async Task<ListenerState> OpenAsync(CancellationToken stop)
     {
+        await CloseLeftAsync(stop);
         // An answer we did not wait for would leave a session open that nobody closes, and hold off the next start.
         using var limit = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         await using var registration = stop.Register(() => limit.CancelAfter(ClosingLimit));
         _session = await client.OpenSessionAsync(_set!.Id, options.Owner, limit.Token);
+        Opened(new(_set.Id, _session.Id));
         _lastMessage = 0;
         Record(_session.Statistics);
         return ListenerState.Polling;
+    }
+
+    /// <summary>A session without its listener holds off the next one for about a minute, unless it is closed.</summary>
+    private async Task CloseLeftAsync(CancellationToken stop)
+    {
+        if (Left() is not { } left) return;
+        await client.CloseSessionAsync(left.Set, left.Session, stop);
+        Closed();
     }
 
     private async Task<ListenerState> PollAsync(CancellationToken stop)
@@ -106,6 +125,7 @@ internal sealed partial class ScaleSetListener(
         try
         {
             await _session.CloseAsync(limit.Token);
+            Closed();
         }
         catch (Exception e) when (e is ServiceException or GitHubException or UserException or OperationCanceledException)
         {
@@ -115,11 +135,11 @@ internal sealed partial class ScaleSetListener(
         return ListenerState.Closed;
     }
 
-    /// <summary>The rule of scaling: as many runners as jobs are assigned, as far as the host can. Entries are never counted.</summary>
+    /// <summary>The rule of scaling: as many runners as jobs are assigned. Entries are never counted; what the host can is for whoever takes the wishes.</summary>
     private void Record(ScaleSetStatistics? statistics)
     {
         if (statistics is not null) _statistics = statistics;
-        fleet.Want(Math.Min(_statistics.TotalAssignedJobs, Math.Max(capacity(), 0)));
+        fleet.Want(_statistics.TotalAssignedJobs);
     }
 }
 

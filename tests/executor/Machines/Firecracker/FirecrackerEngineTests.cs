@@ -36,6 +36,42 @@ public sealed class FirecrackerEngineTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_machine_is_laid_down_and_restored_by_names_in_its_own_folder()
+    {
+        WriteMonitor("reply = '204 No Content', b''", "threading.Thread(target=agent, args=('hello',), daemon=True).start()");
+        var files = new SnapshotFiles(Path.Combine(_root, "memory"), Path.Combine(_root, "state"));
+        await using (var machine = await Engine().StartForSnapshotAsync(Spec(), files, TestContext.Current.CancellationToken))
+        {
+            await machine.GuestStream.ReadExactlyAsync(new byte[5], TestContext.Current.CancellationToken);
+            Assert.True(File.Exists(Path.Combine(_root, "scratch")));
+            await machine.SaveAsync(TestContext.Current.CancellationToken);
+            Assert.False(Directory.Exists($"/proc/{machine.ProcessId}"));
+        }
+
+        var requests = await File.ReadAllLinesAsync(Path.Combine(_root, "requests"), TestContext.Current.CancellationToken);
+        Assert.Equal(
+        [
+            """PUT /drives/root {"drive_id":"root","path_on_host":"root","is_root_device":false,"is_read_only":true,"cache_type":"Unsafe"}""",
+            """PUT /drives/scratch {"drive_id":"scratch","path_on_host":"scratch","is_root_device":false,"is_read_only":false,"cache_type":"Unsafe"}""",
+            """PUT /vsock {"guest_cid":3,"uds_path":"vsock"}""",
+            """PUT /actions {"action_type":"InstanceStart"}""",
+            """PATCH /vm {"state":"Paused"}""",
+            $$"""PUT /snapshot/create {"snapshot_type":"Full","snapshot_path":"{{_root}}/state","mem_file_path":"{{_root}}/memory"}""",
+        ], requests[2..]);
+
+        File.Delete(Path.Combine(_root, "requests"));
+        Directory.Delete(Path.Combine(_root, "run"), recursive: true);
+        await using var copy = await Engine().RestoreAsync(Spec(), files, TestContext.Current.CancellationToken);
+        await copy.GuestStream.ReadExactlyAsync(new byte[5], TestContext.Current.CancellationToken);
+        Assert.Equal(
+            [$$"""PUT /snapshot/load {"snapshot_path":"{{_root}}/state","mem_backend":{"backend_type":"File","backend_path":"{{_root}}/memory"},"resume_vm":true}"""],
+            await File.ReadAllLinesAsync(Path.Combine(_root, "requests"), TestContext.Current.CancellationToken));
+        Assert.False(File.Exists(Path.Combine(_root, "scratch")), "The scratch disk's name outlived the start.");
+        Assert.Equal(Path.Combine(_root, "root"), File.ResolveLinkTarget(Path.Combine(_root, "run", "root"), false)!.FullName);
+        Assert.Equal(Path.Combine(_root, "run"), File.ResolveLinkTarget($"/proc/{copy.ProcessId}/cwd", false)!.FullName);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_refusal_is_told_in_the_monitors_own_words_and_nothing_is_left()
     {
         WriteMonitor("reply = '400 Bad Request', b'{\"fault_message\":\"The kernel file cannot be opened.\"}'", "pass");
@@ -156,7 +192,7 @@ public sealed class FirecrackerEngineTests : IDisposable
                 with open('{{_root}}/requests', 'a') as log: log.write(line.decode().rsplit(' ', 1)[0] + ' ' + body.decode() + '\n')
                 stream.write(f'HTTP/1.1 {reply[0]}\r\nContent-Length: {len(reply[1])}\r\n\r\n'.encode() + reply[1])
                 stream.flush()
-                if b'InstanceStart' in body:
+                if b'InstanceStart' in body or b'resume_vm' in body:
                     {{afterStart}}
 
         """);

@@ -15,7 +15,7 @@ public sealed class JobPollerTests
     [Fact(Timeout = Timeout)]
     public async Task Each_queued_job_whose_labels_are_ours_brings_a_runner()
     {
-        await using var polling = await Polling.StartAsync(capacity: 10);
+        await using var polling = await Polling.StartAsync();
         polling.Github.World.QueueRun("acme/app", ["self-hosted", "rvm"], ["RVM"], ["ubuntu-latest"], ["self-hosted", "gpu"]);
         var half = polling.Github.World.QueueRun("acme/app", ["rvm"], ["rvm"]);
         half.Jobs[0].Status = "in_progress";
@@ -27,20 +27,21 @@ public sealed class JobPollerTests
     }
 
     [Fact(Timeout = Timeout)]
-    public async Task No_more_are_begun_than_the_host_can_take_and_a_runner_at_work_counts()
+    public async Task A_runner_at_work_counts_beside_those_that_jobs_still_wait_for()
     {
-        await using var polling = await Polling.StartAsync(capacity: 2);
-        polling.Github.World.QueueRun("acme/app", ["rvm"], ["rvm"], ["rvm"]);
+        await using var polling = await Polling.StartAsync();
+        var run = polling.Github.World.QueueRun("acme/app", ["rvm"], ["rvm"]);
         await polling.WantedAsync(2);
         foreach (var runner in polling.Fleet.Runners) runner.Enter(RunnerState.Busy);
-        polling.Capacity = 3;
+        foreach (var job in run.Jobs) job.Status = "in_progress";
+        polling.Github.World.QueueRun("acme/app", ["rvm"]);
         await polling.WantedAsync(3);
     }
 
     [Fact(Timeout = Timeout)]
     public async Task Looks_at_what_did_not_change_cost_nothing()
     {
-        await using var polling = await Polling.StartAsync(capacity: 1);
+        await using var polling = await Polling.StartAsync();
         polling.Github.World.QueueJob("acme/app", "rvm");
         await polling.WantedAsync(1);
         while (polling.Github.World.Requests.Count("GET", "/actions/runs", 304) < 9) await polling.Github.World.Requests.AddedAsync(Stop);
@@ -51,7 +52,7 @@ public sealed class JobPollerTests
     [Fact(Timeout = Timeout)]
     public async Task A_rate_limit_that_is_used_up_is_waited_for_and_a_GitHub_that_is_away_is_asked_less_and_less()
     {
-        await using var polling = await Polling.StartAsync(capacity: 1);
+        await using var polling = await Polling.StartAsync();
         polling.Github.World.RateLimitRemaining = 0;
         while (polling.Poller.Trouble is null) await polling.Github.World.Requests.AddedAsync(Stop);
         polling.Github.World.RateLimitRemaining = null;
@@ -80,13 +81,13 @@ public sealed class JobPollerTests
         private Task _beginning = Task.CompletedTask;
         private int _begun;
 
-        private Polling(GitHubFixture github, int capacity)
+        private Polling(GitHubFixture github)
         {
-            (Github, Capacity, Time) = (github, capacity, new(Begin));
+            (Github, Time) = (github, new(Begin));
             Fleet = new("rvm-", Time);
             var api = github.AsPerson("acme/app", Time);
             var options = new JobPollerOptions("app", [new GitHubScope.Repository("acme", "app")], new(["rvm"]), TimeSpan.FromSeconds(10));
-            Poller = new(api, options, Fleet, () => Capacity, new LoggerConfiguration().WriteTo.Sink(Log).CreateLogger(), Time);
+            Poller = new(api, options, Fleet, new LoggerConfiguration().WriteTo.Sink(Log).CreateLogger(), Time);
         }
 
         public GitHubFixture Github { get; }
@@ -99,11 +100,9 @@ public sealed class JobPollerTests
 
         public LineSink Log { get; } = new();
 
-        public int Capacity { get; set; }
-
-        public static async Task<Polling> StartAsync(int capacity)
+        public static async Task<Polling> StartAsync()
         {
-            var polling = new Polling(await GitHubFixture.StartAsync(), capacity);
+            var polling = new Polling(await GitHubFixture.StartAsync());
             polling._running = Task.Run(() => polling.Poller.RunAsync(polling._end.Token));
             polling._beginning = Task.Run(polling.BeginAsync);
             return polling;

@@ -25,7 +25,7 @@ public sealed class JobFileTests : JobFileFixture
         var step = Assert.Single(job.Steps);
         Assert.Equal(ScriptText.From(["npm install", "npm test"]), step.Script);
         Assert.Null(step.Shell);
-        Assert.Equal(new MachineRequest { Engine = "firecracker", Isolation = Isolation.Kernel, MemoryMib = 2048 }, job.Machine);
+        Assert.Equal(new MachineRequest { Engine = "firecracker", AskedIsolation = Isolation.Kernel, MemoryMib = 2048 }, job.Machine);
         Assert.Equal(TimeSpan.FromMinutes(30), job.Timeout);
     }
 
@@ -68,7 +68,7 @@ public sealed class JobFileTests : JobFileFixture
             """);
         var expected = new MachineRequest
         {
-            Engine = "qemu", Isolation = Isolation.Process, Cpus = 4, MemoryMib = 1536, DiskBytes = 64 << 20, KernelPath = kernel,
+            Engine = "qemu", AskedIsolation = Isolation.Process, Cpus = 4, MemoryMib = 1536, DiskBytes = 64 << 20, KernelPath = kernel,
         };
         Assert.Equal(expected, job.Machine);
         Assert.Equal(TimeSpan.FromMinutes(150), job.Timeout);

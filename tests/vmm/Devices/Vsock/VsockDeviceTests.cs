@@ -538,6 +538,30 @@ public sealed class VsockDeviceTests : IDisposable
         _guest.Receive(VsockOperation.Reset);
     }
 
+    [Fact]
+    public void What_the_guest_still_says_on_a_connection_of_the_old_place_ends_none_of_the_new_one()
+    {
+        var (old, gone) = _guest.OpenFromHost();
+        using var _ = gone;
+        _guest.Driver.Transport.WithDevice(_guest.Device.ResetTransport);
+        using var host = _guest.Connect("CONNECT 22\n"); // It waits in the backlog.
+        _guest.SendBytes(old, 1);
+        var room = _guest.Driver.Reserve(8);
+        _guest.Driver.Queues[2].Request(room);
+        _guest.SendBytes(old, 2);
+        Assert.Equal(0, _guest.Device.Connections);
+        _guest.Driver.Queues[2].Add(room);
+        _guest.Driver.Queues[2].Kick();
+        _guest.Post(4);
+        Assert.Equal(old, _guest.Receive(VsockOperation.Reset).Ports);
+        Assert.Equal(old, _guest.Receive(VsockOperation.Reset).Ports);
+        var request = _guest.Receive(VsockOperation.Request);
+        Assert.NotEqual(old, request.Ports);
+        _guest.SendBytes(old, 3); // It may have lain in a queue of the guest's own.
+        _guest.Send(VsockOperation.Response, request.Ports);
+        Assert.Equal($"OK {request.Ports.Host}\n", _guest.ReadText(host));
+    }
+
     [Theory]
     [InlineData(0u)]
     [InlineData(2u)]
@@ -582,10 +606,14 @@ public sealed class VsockDeviceTests : IDisposable
     {
         var time = new FakeTimeProvider();
         using var guest = new VsockGuest(time);
-        guest.Post(2);
         using var host = guest.Connect("CONNECT 22\n");
+        guest.Pump();
+        time.Advance(TimeSpan.FromSeconds(1.5));
+        guest.Post(2);
         guest.Receive(VsockOperation.Request);
-        time.Advance(TimeSpan.FromSeconds(2.1));
+        time.Advance(TimeSpan.FromSeconds(1.5)); // From when the guest could know.
+        Assert.Equal(1, guest.Device.Connections);
+        time.Advance(TimeSpan.FromSeconds(0.6));
         guest.Driver.PumpUntil(() => guest.Device.Counters.Killed == 1, "the timeout");
         guest.Receive(VsockOperation.Reset);
         Assert.Null(guest.Read(host));

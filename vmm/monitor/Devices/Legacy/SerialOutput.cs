@@ -21,7 +21,7 @@ internal sealed class SerialOutput : IDisposable
     private readonly EventFd _news = new();
     private readonly Watch _newsWatch;
     private readonly Lock _lock = new();
-    private readonly byte[] _ring = new byte[Capacity];
+    private readonly byte[] _ring = GC.AllocateUninitializedArray<byte>(Capacity); // Memory is taken as the ring fills.
     private readonly byte[] _piece = new byte[MostAtOnce];
     private readonly TokenBucket? _limit;
     private Watch? _roomWatch;

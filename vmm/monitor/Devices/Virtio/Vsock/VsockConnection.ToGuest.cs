@@ -59,6 +59,7 @@ internal sealed partial class VsockConnection
             Pending.CreditRequest => VsockOperation.CreditRequest,
             _ => VsockOperation.CreditUpdate,
         };
+        if (next == Pending.Request) Expect(AnswerTimeout); // Anew: until now the guest could not know.
         if (next == Pending.Shutdown) header.Shutdown = _said;
         if (next == Pending.Response) State = Responded();
         if (next == Pending.Reset) State = ResetSent();

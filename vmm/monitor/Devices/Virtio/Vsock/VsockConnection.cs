@@ -26,7 +26,10 @@ internal sealed partial class VsockConnection : IDisposable
     /// <summary>One packet's most, so that connections take turns; Linux's own bound.</summary>
     public const uint LargestPayload = 64 * 1024;
 
-    /// <summary>Firecracker's, for the answer to a request and for the RST that confirms a shutdown.</summary>
+    /// <summary>
+    /// Firecracker's, for the answer to a request and for the RST that confirms a shutdown. A guest has as long to make room for
+    /// a request as it then has to answer it.
+    /// </summary>
     public static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>For a host that takes nothing of what a guest that is gone had sent; each byte taken starts it anew.</summary>

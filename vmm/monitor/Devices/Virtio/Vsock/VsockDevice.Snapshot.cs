@@ -4,8 +4,9 @@ using RunnerVm.Vmm.Monitor.Snapshots;
 namespace RunnerVm.Vmm.Monitor.Devices.Virtio.Vsock;
 
 /// <summary>
-/// No connection outlives its machine. A guest that wakes up in another place is told so (5.10.6.7), and nothing of the new
-/// place reaches it before it has understood: a request for a port could meet a connection it still believes in.
+/// No connection outlives its machine. A guest that wakes up in another place is told so (5.10.6.7), and nobody of the new
+/// place is let in before it has understood: what it still says on a connection it believes in could be taken for another's.
+/// What it had queued comes even later, so the ports of the host that it knew are not given away again.
 /// </summary>
 internal sealed partial class VsockDevice
 {
@@ -19,21 +20,24 @@ internal sealed partial class VsockDevice
 
     private bool ResetPending => _resetToTell || _told is not null;
 
-    public void Save(StateWriter into)
-    {
-    }
+    /// <summary>Version 1 held nothing.</summary>
+    public byte SnapshotVersion => 2;
+
+    public void Save(StateWriter into) => into.Number(_multiplexer.NextHostPort);
 
     public void Restore(ref StateReader from)
     {
+        if (from.Left > 0) _multiplexer.NextHostPort = from.Number("vsock's next port", VsockMultiplexer.FirstHostPort, VsockMultiplexer.LastHostPort);
         if (_activation is not null) ResetTransport();
     }
 
     /// <summary>
     /// The guest's connections are gone, and it is told so by an event, after which it reads its identifier again. Listening
-    /// sockets of the guest stay.
+    /// sockets of the guest stay. Who connects to them meanwhile waits in the backlog.
     /// </summary>
     public void ResetTransport()
     {
+        _listener.Stop();
         _multiplexer.Reset();
         (_resetToTell, _told) = (true, null);
         TellReset();
@@ -44,7 +48,8 @@ internal sealed partial class VsockDevice
         if (_told is { } given && _activation!.Queues[Event].Made != given)
         {
             _told = null;
-            Serve();
+            Serve(); // The guest's older packets first, while there is no connection they could be for.
+            _listener.Start(_activation.Host, _multiplexer, Serve);
         }
 
         TellReset();

@@ -17,15 +17,20 @@ internal sealed class VsockMultiplexer(uint guestCid, Func<uint, FileDescriptor?
     public const int MostResets = 256;
 
     /// <summary>Host ports of connections from the host begin here, as Firecracker's do; those of a guest's choice are usually lower.</summary>
-    private const uint FirstHostPort = 1u << 30;
+    public const uint FirstHostPort = 1u << 30;
+
+    /// <summary>After it they begin anew.</summary>
+    public const uint LastHostPort = (1u << 31) - 1;
 
     private readonly Dictionary<VsockPorts, VsockConnection> _known = new(MostConnections);
     private readonly HashSet<VsockConnection> _connections = new(MostConnections);
     private readonly LinkedList<VsockConnection> _control = new();
     private readonly LinkedList<VsockConnection> _data = new();
     private readonly Queue<(VsockPorts Ports, ushort Type)> _resets = new(MostResets);
-    private uint _nextHostPort = FirstHostPort;
     private IDeviceHost? _host;
+
+    /// <summary>Our port of the next connection from the host; one that is taken is passed over.</summary>
+    public uint NextHostPort { get; set; } = FirstHostPort;
 
     /// <summary>Those that only wait for their host to take the last bytes included.</summary>
     public int Count => _connections.Count;
@@ -101,8 +106,8 @@ internal sealed class VsockMultiplexer(uint guestCid, Func<uint, FileDescriptor?
         VsockPorts ports;
         do
         {
-            ports = new(_nextHostPort, port);
-            _nextHostPort = (_nextHostPort + 1) & ~(1u << 31) | FirstHostPort;
+            ports = new(NextHostPort, port);
+            NextHostPort = NextHostPort == LastHostPort ? FirstHostPort : NextHostPort + 1;
         }
         while (_known.ContainsKey(ports)); // Fewer than 1023 can be taken.
 

@@ -1,0 +1,88 @@
+using RunnerVm.Jobs;
+using RunnerVm.Sources.GitHub.Polling;
+using RunnerVm.Sources.GitHub.Rest;
+using RunnerVm.Sources.GitHub.Runners;
+using RunnerVm.Sources.GitHub.ScaleSets;
+
+namespace RunnerVm.Sources.GitHub;
+
+/// <summary>
+/// One kind of runner of one GitHub: hears how many are wanted, and makes each wish something the agent can run. A job is not
+/// handed over here: GitHub gives it to the runner in its machine.
+/// </summary>
+internal sealed class GitHubForge : IForge, IDisposable
+{
+    private readonly GitHubRunnerOptions _options;
+    private readonly GitHubHost _host;
+    private readonly RunnerFleet _fleet;
+    private readonly IRunnerRegistry _registry;
+    private readonly IGitHubFeed _feed;
+    private readonly LeftRunners _left;
+    private readonly StartBrake _brake;
+
+    /// <param name="api">Of the source; owned by whoever made it.</param>
+    public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, GitHubHost host)
+    {
+        (_options, _host) = (options, host);
+        _fleet = new(RunnerNames.Prefix(Environment.MachineName), host.Time);
+        _feed = source.Mode == GitHubMode.ScaleSet ? new ScaleSetFeed(source, options, api, _fleet, host) : new PollingFeed(source, options, api, _fleet, host);
+        _registry = _feed.Registry;
+        _left = new(options.Name, host.Journal, _registry, _fleet, host.Log, host.Time);
+        _brake = new(options.Name, host);
+    }
+
+    public string Name => _options.Name;
+
+    public MachineSize Largest => MachineSize.Of(_options.Machine.Request);
+
+    public int? Limit => _options.Limit;
+
+    /// <summary>Waiting is done before asking.</summary>
+    public TimeSpan Interval => TimeSpan.Zero;
+
+    public RunnerFleet Fleet => _fleet;
+
+    public async Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var said = await _feed.CheckAsync(cancellationToken);
+            return _brake.Refusal is { } refusal ? new(false, $"{said}; but {refusal}") : new(true, $"{said}; {_brake.Software}");
+        }
+        catch (Exception e) when (e is GitHubException or ServiceException or UserException)
+        {
+            return new(false, e.Message);
+        }
+    }
+
+    public Task FinishInterruptedAsync(CancellationToken cancellationToken) => _left.SweepAsync(cancellationToken);
+
+    public async Task WaitForWorkAsync(CancellationToken cancellationToken)
+    {
+        do await _fleet.WaitAsync(cancellationToken);
+        while (await _brake.HoldAsync(cancellationToken));
+    }
+
+    public async Task ListenAsync(Func<int> room, CancellationToken stop)
+    {
+        await Task.WhenAll(_feed.RunAsync(() => Capacity(room), stop), _left.RunAsync(stop));
+        // Those that listen have nobody to wait for; those at work go on.
+        _fleet.Want(0);
+    }
+
+    public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)
+    {
+        if (_fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
+        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), _options, _host, _brake.Learn);
+        return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Job(job));
+    }
+
+    public void Dispose() => _feed.Dispose();
+
+    /// <summary>How many runners there could be now. Where none can be started, jobs are left to other hosts.</summary>
+    private int Capacity(Func<int> room)
+    {
+        var all = _fleet.Live + (_brake.IsOn() ? 0 : room());
+        return _options.Limit is { } limit ? Math.Min(all, limit) : all;
+    }
+}

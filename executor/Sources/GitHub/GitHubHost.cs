@@ -1,0 +1,28 @@
+using RunnerVm.Jobs;
+using Serilog;
+
+namespace RunnerVm.Sources.GitHub;
+
+/// <summary>What an agent lends to all its GitHub runners.</summary>
+internal sealed record GitHubHost
+{
+    /// <summary>Lends the host to one job; each gets its own, because looking for a snapshot is remembered in it.</summary>
+    public required Func<JobHost> Lend { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Told after each job whose machine started, so that the next of the kind may find a snapshot.</summary>
+    public Action<JobHost, Job> MachineUsed { get; init; } = static (_, _) => { };
+
+    /// <summary>The newest version of GitHub's runner on this host; null where there is none.</summary>
+    public required Func<RunnerSoftware?> Software { get; init; }
+
+    public required GitHubJournal Journal { get; init; }
+
+    public required ILogger Log { get; init; }
+}
+
+/// <summary>A version of GitHub's runner that machines can be given.</summary>
+/// <param name="Version">As in 2.336.0.</param>
+/// <param name="DaysLeft">Until GitHub probably hands it no more jobs; 0 and less: it does not.</param>
+internal sealed record RunnerSoftware(string Version, int DaysLeft);

@@ -1,0 +1,116 @@
+using RunnerVm.GuestProtocol;
+using RunnerVm.Guests;
+using RunnerVm.Jobs;
+using RunnerVm.Leases;
+using RunnerVm.Logs;
+using RunnerVm.Sources.GitHub.Runners;
+
+namespace RunnerVm.Sources.GitHub;
+
+/// <summary>
+/// GitHub's runner in its machine: started as a listener with its configuration in its environment, and left alone until
+/// it leaves. Its job comes to it from GitHub; the host only reads its lines.
+/// </summary>
+/// <param name="stop">Of the whole machine; asked when the runner is to go.</param>
+internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration registration, RunnerWatch watch, Job job, JobLog log, StopRequest stop, TimeProvider time) : IJobWork
+{
+    /// <summary>Where its disk is in every guest.</summary>
+    public const string Home = "/opt/actions-runner";
+
+    /// <summary>The official runner reads any of its arguments from such a variable, and takes it out before it starts a job.</summary>
+    private const string ConfigurationVariable = "ACTIONS_RUNNER_INPUT_JITCONFIG";
+
+    private const int DiagnosticLines = 8;
+
+    private const int VersionDeprecated = 7;
+
+    private readonly Queue<string> _last = new();
+    private readonly List<string> _heard = [];
+    private string? _result;
+    private bool _tooOld;
+
+    /// <summary>How it ended; null while it runs and where the machine ended under it.</summary>
+    public RunnerEnding? Ending { get; private set; }
+
+    public async Task<JobOutcome> RunAsync(GuestSession guest, Lease lease)
+    {
+        JitConfiguration configuration;
+        try
+        {
+            configuration = await registration.ConfigurationAsync(stop.Asked);
+        }
+        catch (GitHubException e)
+        {
+            Ending = new RunnerEnding.NotRegistered(e);
+            return new JobOutcome.Cancelled();
+        }
+
+        // Nothing it says should hold the configuration, and what is kept of what it says certainly does not.
+        var masker = new SecretMasker([configuration.Encoded]);
+        var lines = new RunnerLines(line => Hear(masker.Mask(line)));
+        await log.StepStartedAsync(0, "runner");
+        watch.Started();
+        var started = time.GetTimestamp();
+        var result = await guest.ExecAsync(Request(configuration), (_, bytes) => TakeAsync(lines, bytes), stop);
+        lines.End();
+        var code = result.ExitCode ?? (result.Signal is { } signal ? 128 + signal : 127);
+        await log.StepFinishedAsync(0, "runner", code, time.GetElapsedTime(started), StepSequence.Diagnose(job, result, code));
+        Ending = Judge(result, code);
+        return stop.Asked.IsCancellationRequested ? new JobOutcome.Cancelled() : new JobOutcome.Succeeded();
+    }
+
+    public Task<JobOutcome> CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease) => Task.FromResult(outcome);
+
+    private static ExecRequest Request(JitConfiguration configuration) => new()
+    {
+        Candidates = [[$"{Home}/bin/Runner.Listener", "run"]],
+        WorkingDirectory = Home,
+        Environment = new()
+        {
+            [ConfigurationVariable] = configuration.Encoded,
+            ["RUNNER_ALLOW_RUNASROOT"] = "1",
+            ["ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE"] = "1",
+            ["RUNNERVM"] = "true",
+        },
+    };
+
+    private async ValueTask TakeAsync(RunnerLines lines, ReadOnlyMemory<byte> bytes)
+    {
+        lines.Add(bytes.Span);
+        foreach (var line in _heard) await log.NoticeAsync(line);
+        _heard.Clear();
+    }
+
+    private void Hear(string line)
+    {
+        line = UntrustedText.Line(line);
+        _heard.Add(line);
+        _last.Enqueue(line);
+        if (_last.Count > DiagnosticLines) _last.Dequeue();
+        switch (RunnerLines.Read(line))
+        {
+            case { Kind: RunnerWordKind.Listening }:
+                runner.Enter(RunnerState.Listening);
+                break;
+            case { Kind: RunnerWordKind.Running, Text: var job }:
+                runner.Named(job!);
+                break;
+            case { Kind: RunnerWordKind.Completed, Text: var result }:
+                _result = result;
+                break;
+            case { Kind: RunnerWordKind.TooOld }:
+                _tooOld = true;
+                break;
+        }
+    }
+
+    private RunnerEnding Judge(ExecResult result, int code)
+    {
+        if (_tooOld || code == VersionDeprecated) return new RunnerEnding.TooOld();
+        if (runner.HadJob) return code == 0 || _result is not null ? new RunnerEnding.HadJob(_result) : new RunnerEnding.LeftJob(Said(result, code));
+        // A clean exit without a job: its registration was taken back while it listened.
+        return runner.State == RunnerState.Listening && code == 0 ? new RunnerEnding.NotNeeded("GitHub took its registration back") : new RunnerEnding.NeverListened(Said(result, code));
+    }
+
+    private string Said(ExecResult result, int code) => StepSequence.Diagnose(job, result, code) ?? $"it ended with exit code {code}. The last it said: {string.Join(" / ", _last)}";
+}
