@@ -14,6 +14,9 @@ internal sealed class PoolServer : IAsyncDisposable
 {
     private const int RelayBuffer = 64 * 1024;
 
+    /// <summary>For the second connection of who was given a machine; he makes it at once.</summary>
+    private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
+
     private readonly WarmPool _pool;
     private readonly Socket _listener;
     private readonly string _path;
@@ -21,7 +24,7 @@ internal sealed class PoolServer : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<int, Task> _serving = new();
-    private readonly ConcurrentDictionary<string, Task<PoolExit>> _exits = new();
+    private readonly ConcurrentDictionary<string, Loan> _loans = new();
     private int _connections;
 
     /// <param name="lease">Of the name <see cref="PoolProtocol.RunName"/>: its folder, which is the owner's alone, holds the socket.</param>
@@ -72,7 +75,7 @@ internal sealed class PoolServer : IAsyncDisposable
         {
             await using (client) await AnswerAsync(client);
         }
-        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or TimeoutException)
         {
             // Whoever asked has gone, and what he had with him.
         }
@@ -85,8 +88,8 @@ internal sealed class PoolServer : IAsyncDisposable
     private async Task AnswerAsync(NetworkStream client)
     {
         var words = (await PoolProtocol.ReadLineAsync(client, PoolProtocol.LongestRequest, _stop.Token)).Split(' ');
-        if (words is [PoolProtocol.Watch, var id] && _exits.TryGetValue(id, out var exit))
-            await PoolProtocol.WriteLineAsync(client, JsonSerializer.Serialize(await exit, PoolJson.Default.PoolExit), CancellationToken.None);
+        if (words is [PoolProtocol.Watch, var id] && _loans.TryGetValue(id, out var loan))
+            await PoolProtocol.WriteLineAsync(client, JsonSerializer.Serialize(await loan.WatchAsync(), PoolJson.Default.PoolExit), CancellationToken.None);
         else if (words is [PoolProtocol.Take, var name] && Take(name) is { } machine)
             await LendAsync(machine, client);
         else
@@ -105,19 +108,18 @@ internal sealed class PoolServer : IAsyncDisposable
     private async Task LendAsync(Machine machine, NetworkStream client)
     {
         var id = machine.ProcessId.ToString(CultureInfo.InvariantCulture);
-        var gone = new TaskCompletionSource<PoolExit>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _exits[id] = gone.Task;
+        var loan = _loans[id] = new();
         try
         {
             await PoolProtocol.WriteLineAsync(client, $"{PoolProtocol.Taken} {id} {machine.ProcessId}", _stop.Token);
+            await loan.Watched.WaitAsync(WatchLimit, _time, _stop.Token);
             await RelayAsync(machine.GuestStream, client);
         }
         finally
         {
             await machine.DisposeAsync();
-            gone.SetResult(PoolExit.Of(await machine.Exited, machine));
-            // Whoever watches has asked by now, or has no use for it.
-            _exits.TryRemove(id, out _);
+            loan.End(PoolExit.Of(await machine.Exited, machine));
+            _loans.TryRemove(id, out _);
         }
     }
 
@@ -129,5 +131,22 @@ internal sealed class PoolServer : IAsyncDisposable
         await Task.WhenAny(ways);
         await end.CancelAsync();
         await Task.WhenAll(ways).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>A machine that was taken. Its stream waits for the watch, so that no end is too early to be told.</summary>
+    private sealed class Loan
+    {
+        private readonly TaskCompletionSource _watched = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<PoolExit> _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Watched => _watched.Task;
+
+        public Task<PoolExit> WatchAsync()
+        {
+            _watched.TrySetResult();
+            return _gone.Task;
+        }
+
+        public void End(PoolExit exit) => _gone.SetResult(exit);
     }
 }
