@@ -7,7 +7,7 @@ namespace RunnerVm.Tests.Machines;
 
 /// <summary>
 /// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of a forge into machines of a home's kind.
-/// Disposing kills it; what it logged is shown when a test fails.
+/// Disposing kills it; what it logged is the test's output.
 /// </summary>
 internal sealed class AgentProcess : IDisposable
 {
@@ -56,6 +56,7 @@ internal sealed class AgentProcess : IDisposable
             $$"""
             capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
             runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
             gitlab:
               - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
             """,
@@ -118,8 +119,8 @@ internal sealed class AgentProcess : IDisposable
 
     public void Dispose()
     {
-        if (TestContext.Current.TestState?.Result == TestResult.Failed) TestContext.Current.TestOutputHelper?.WriteLine(Log);
         Kill();
+        TestContext.Current.TestOutputHelper?.WriteLine(Log);
         _process.Dispose();
         _folder.Dispose();
     }
