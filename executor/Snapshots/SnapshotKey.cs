@@ -13,7 +13,7 @@ namespace RunnerVm.Snapshots;
 internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
 {
     /// <summary>Raised when the folder's layout, or what is done to the guest before it is laid down, changes.</summary>
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
 
     /// <summary>Looks at files' names, sizes and times, not into them.</summary>
     public static async Task<SnapshotKey> ForAsync(ISnapshottingEngine engine, MachineKind kind, CancellationToken cancellationToken)
@@ -31,6 +31,7 @@ internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
             $"memory {kind.MemoryMib} MiB",
             $"disk {kind.DiskBytes}",
             $"network {(kind.Network ? "yes" : "no")}",
+            .. kind.Disks.Select(static disk => $"read-only disk {disk.Name} {Describe(disk.Path)}"),
         ];
         var digest = XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', inputs)));
         return new(Convert.ToHexStringLower(digest.AsSpan(0, 8)), inputs);

@@ -8,7 +8,7 @@ namespace RunnerVm.Tests.Vmm.Api;
 /// <summary>One connection to an API socket, byte by byte: what a library would not let us send is what is tested.</summary>
 internal sealed class ApiClient : IDisposable
 {
-    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 30_000, SendTimeout = 30_000 };
+    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 60_000, SendTimeout = 60_000 };
     private readonly List<byte> _received = [];
 
     public ApiClient(string path) => _socket.Connect(new UnixDomainSocketEndPoint(path));

@@ -142,7 +142,7 @@ public sealed class HttpServerTests
 
         foreach (var client in clients) client.Dispose();
         // The server learns of each goodbye when its turn comes.
-        Assert.True(SpinWait.SpinUntil(() => api.Ask("GET", "/").Status == 200, TimeSpan.FromSeconds(30)), "No connection became free.");
+        Assert.True(SpinWait.SpinUntil(() => api.Ask("GET", "/").Status == 200, TimeSpan.FromSeconds(60)), "No connection became free.");
     }
 
     [Fact]

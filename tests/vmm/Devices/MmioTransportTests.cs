@@ -320,7 +320,7 @@ public sealed class MmioTransportTests : IDisposable
                 _driver.Queues[0].Kick();
             });
             vcpu.Start();
-            Assert.True(vcpu.Join(TimeSpan.FromSeconds(10)));
+            Assert.True(vcpu.Join(TimeSpan.FromSeconds(60)));
         });
         Assert.Equal(0u, _driver.ReadRegister(0x60));
     }

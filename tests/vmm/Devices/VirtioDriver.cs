@@ -125,7 +125,7 @@ internal sealed class VirtioDriver : IDisposable
         var start = Stopwatch.GetTimestamp();
         while (!condition())
         {
-            if (Stopwatch.GetElapsedTime(start).TotalSeconds > 10) throw new TimeoutException($"Not within ten seconds: {what}.");
+            if (Stopwatch.GetElapsedTime(start).TotalSeconds > 60) throw new TimeoutException($"Not within a minute: {what}.");
             Loop.RunOnce(20);
         }
     }

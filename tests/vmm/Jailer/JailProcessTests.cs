@@ -28,7 +28,7 @@ public sealed class JailProcessTests
         Assert.NotEqual(Namespace("self", "net"), Namespace(process.Id, "net"));
         Assert.Equal(42, jail.Release(process));
         owner.StandardInput.Close();
-        Assert.True(owner.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(owner.WaitForExit(TimeSpan.FromSeconds(60)));
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class JailProcessTests
     {
         using var jail = new JailRun();
         var (jailer, facts) = jail.Hold("--new-pid-ns");
-        Assert.True(jailer.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(jailer.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.Equal(0, jailer.ExitCode);
         var pid = jail.PidOfFile();
         Assert.Equal("1", facts["pid"]);
@@ -55,7 +55,7 @@ public sealed class JailProcessTests
         Assert.Single(File.ReadAllLines($"/proc/{pid}/mountinfo"));
         using var prisoner = Process.GetProcessById(pid);
         jail.Release(jailer);
-        Assert.True(prisoner.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(prisoner.WaitForExit(TimeSpan.FromSeconds(60)));
     }
 
     [Theory]
@@ -105,14 +105,14 @@ public sealed class JailProcessTests
         Assert.SkipUnless(Mounted("cgroup2", ""), "No cgroup hierarchy of version 2 is mounted.");
         using var jail = new JailRun();
         var (jailer, _) = jail.Hold("--new-pid-ns", "--cgroup-version", "2", "--cgroup", "cgroup.max.depth=5");
-        Assert.True(jailer.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(jailer.WaitForExit(TimeSpan.FromSeconds(60)));
         var pid = jail.PidOfFile();
         var cgroup = jail.Cgroups().Single(static path => path.EndsWith("/a-1", StringComparison.Ordinal));
         Assert.Equal("5", File.ReadAllText($"{cgroup}/cgroup.max.depth").Trim());
         Assert.Contains($"0::/{jail.Name}/a-1", File.ReadAllLines($"/proc/{pid}/cgroup"));
         using var prisoner = Process.GetProcessById(pid);
         jail.Release(jailer);
-        Assert.True(prisoner.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(prisoner.WaitForExit(TimeSpan.FromSeconds(60)));
     }
 
     [Fact]
@@ -158,7 +158,7 @@ public sealed class JailProcessTests
         using var there = new ManualResetEventSlim();
         watcher.Renamed += (_, _) => there.Set();
         watcher.EnableRaisingEvents = true;
-        if (!File.Exists(path)) Assert.True(there.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+        if (!File.Exists(path)) Assert.True(there.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
         return File.ReadAllText(path);
     }
 }

@@ -70,7 +70,7 @@ internal sealed class JailRun : IDisposable
         process.StandardInput.Close();
         var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         var output = process.StandardOutput.ReadToEnd();
-        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(30)));
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
         _processes.Remove(process);
         return (process.ExitCode, new(output), errors.Result);
     }
@@ -89,7 +89,7 @@ internal sealed class JailRun : IDisposable
     public int Release(Process process)
     {
         process.StandardInput.Close();
-        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(30)));
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
         _processes.Remove(process);
         return process.ExitCode;
     }

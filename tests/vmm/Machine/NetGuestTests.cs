@@ -19,7 +19,7 @@ public sealed class NetGuestTests
             using var guest = RunningGuest.Start(kernel, new() { NetworkInterfaces = [NetGuest.Configuration] });
             guest.WaitForConsole("listening");
             NetworkNamespace.WaitForCarrier();
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 20_000 };
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 60_000 };
             socket.Connect(IPAddress.Parse("10.0.0.2"), 7);
             var random = new Random(3);
             var back = new byte[2000];

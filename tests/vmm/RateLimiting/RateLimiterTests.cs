@@ -55,7 +55,7 @@ public sealed class RateLimiterTests
     {
         using var epoll = new Epoll();
         epoll.Add(limiter.Timer, EpollEvents.Readable, 1);
-        Assert.Equal(1, epoll.Wait(10_000));
+        Assert.Equal(1, epoll.Wait(60_000));
         limiter.OnTimer();
         Assert.False(limiter.IsBlocked);
     }

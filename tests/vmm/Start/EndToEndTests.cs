@@ -161,7 +161,7 @@ public sealed class EndToEndTests : IDisposable
         Assert.StartsWith("the metadata service is there\n", Console, StringComparison.Ordinal);
         NetworkNamespace.WaitForCarrier();
         using var socket = new UdpClient("10.0.0.2", 7);
-        socket.Client.ReceiveTimeout = 20_000;
+        socket.Client.ReceiveTimeout = 60_000;
         var from = new IPEndPoint(IPAddress.Any, 0);
         socket.Send("there and back"u8);
         Assert.Equal("there and back"u8, socket.Receive(ref from));

@@ -108,7 +108,10 @@ internal sealed class TraceUpload(JobConnection server, TraceFile file, GitLabSt
     private async Task TouchAsync(CancellationToken cancellationToken)
     {
         var reply = await server.UpdateAsync("running", cancellationToken);
-        Hear(reply);
+        if (Hear(reply) || reply.Status != HttpStatusCode.NotFound) return;
+        // Erased, with its project perhaps: nobody waits for its end.
+        Disowned = true;
+        stop.Abort(GitLabStopReason.Disowned);
     }
 
     private void MoveTo(long offset)

@@ -342,8 +342,10 @@ public sealed class WireTests
         bench.AssertNothingIsLeft();
     }
 
-    [Fact]
-    public async Task A_job_that_says_nothing_shows_that_it_lives_and_hears_that_it_is_cancelled()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_job_that_says_nothing_shows_that_it_lives_and_hears_that_it_is_cancelled_or_gone(bool gone)
     {
         await using var server = await GitLabStandIn.StartAsync();
         using var http = new GitLabHttp(new(server.Url), TimeProvider.System);
@@ -360,7 +362,8 @@ public sealed class WireTests
         file.Append("begun\n"u8);
         var sending = new TraceUpload(new JobConnection(http, queued.Id, queued.Token), file, stop, time).RunAsync(Task.CompletedTask, ended.Token);
         await server.WaitAsync(() => queued.Patches == 1, Patience, "the first line");
-        server.Cancel(queued, gracefully: true);
+        if (gone) server.AnswerNext("PUT", $"/jobs/{queued.Id}", 404);
+        else server.Cancel(queued, gracefully: true);
         using var patience = new CancellationTokenSource(Patience);
         while (!stop.Canceling.IsCancellationRequested)
         {
@@ -369,8 +372,8 @@ public sealed class WireTests
             await Task.Delay(5, CancellationToken.None);
         }
 
-        Assert.Equal((1, true), (queued.Patches, queued.Touches > 0));
-        Assert.False(stop.Aborted.IsCancellationRequested);
+        Assert.Equal((1, !gone), (queued.Patches, queued.Touches > 0));
+        Assert.Equal((gone, gone ? GitLabStopReason.Disowned : GitLabStopReason.Canceled), (stop.Aborted.IsCancellationRequested, stop.Reason));
         await ended.CancelAsync();
         await sending.WaitAsync(Patience, CancellationToken.None);
         folder.Delete(recursive: true);

@@ -251,7 +251,7 @@ public sealed class NetDeviceTests
     /// <summary>A program on the host, in this thread's namespace.</summary>
     private static Socket Host(out int port)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 10_000 };
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 60_000 };
         socket.Bind(new IPEndPoint(IPAddress.Parse("10.0.0.1"), 0));
         port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         return socket;

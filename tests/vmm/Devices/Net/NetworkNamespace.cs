@@ -30,7 +30,7 @@ internal static class NetworkNamespace
     {
         using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardError = true })!;
         var problems = shell.StandardError.ReadToEnd();
-        Assert.True(shell.WaitForExit(TimeSpan.FromSeconds(20)));
+        Assert.True(shell.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.True(shell.ExitCode == 0, $"{command}: {problems}");
     }
 

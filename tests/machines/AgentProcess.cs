@@ -3,11 +3,11 @@ using RunnerVm.Tests.StandIns.GitLab;
 using Tmds.Linux;
 using Xunit;
 
-namespace RunnerVm.Tests.Machines.GitLab;
+namespace RunnerVm.Tests.Machines;
 
 /// <summary>
-/// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of GitLab into machines of a home's kind.
-/// Disposing kills it; what it logged is shown when a test fails.
+/// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of a forge into machines of a home's kind.
+/// Disposing kills it; what it logged is the test's output.
 /// </summary>
 internal sealed class AgentProcess : IDisposable
 {
@@ -19,19 +19,15 @@ internal sealed class AgentProcess : IDisposable
     private readonly Task _reading;
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private AgentProcess(GitLabStandIn server, SnapshotHome home, int jobs, int warm)
+    private AgentProcess(string configuration, IReadOnlyDictionary<string, string> environment)
     {
-        _folder.Write("agent.yml", $$"""
-            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
-            runner: {executor: qemu, memory: 256MB, disk: 1GB}
-            images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
-            gitlab:
-              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
-            """);
-        _process = Runner.Start(_folder.Path, ["agent", "--config", _folder.File("agent.yml")], new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
+        _folder.Write("agent.yml", configuration);
+        _process = Runner.Start(_folder.Path, ["agent", "--config", ConfigurationPath], environment);
         _process.StandardInput.Close();
         _reading = ReadAsync();
     }
+
+    public string ConfigurationPath => _folder.File("agent.yml");
 
     /// <summary>Own processor time so far, without its machines'.</summary>
     public TimeSpan ProcessorTime
@@ -56,10 +52,21 @@ internal sealed class AgentProcess : IDisposable
     /// <param name="warm">Machines that wait.</param>
     public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs, int warm = 0)
     {
-        var agent = new AgentProcess(server, home, jobs, warm);
+        var agent = Create(
+            $$"""
+            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
+            runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
+            gitlab:
+              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
+            """,
+            new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
         await agent.WaitForLineAsync("Takes up to");
         return agent;
     }
+
+    /// <summary>Starts one with any configuration, and waits for nothing.</summary>
+    public static AgentProcess Create(string configuration, IReadOnlyDictionary<string, string> environment) => new(configuration, environment);
 
     public async Task WaitForLineAsync(string text)
     {
@@ -112,8 +119,8 @@ internal sealed class AgentProcess : IDisposable
 
     public void Dispose()
     {
-        if (TestContext.Current.TestState?.Result == TestResult.Failed) TestContext.Current.TestOutputHelper?.WriteLine(Log);
         Kill();
+        TestContext.Current.TestOutputHelper?.WriteLine(Log);
         _process.Dispose();
         _folder.Dispose();
     }
