@@ -41,6 +41,8 @@ internal sealed class Contenders(string program, IReadOnlyList<string> kind, str
         {
             try
             {
+                // The client is often there without its daemon, and says so better than a broken pipe does.
+                await Tool.RunAsync("docker", ["version", "--format", "{{.Server.Version}}"], new() { Attempt = "reach docker's daemon" }, cancellationToken);
                 // Docker has no way to run a folder: it is given the image once.
                 await Tool.RunAsync("sh", ["-c", "tar -C \"$1\" -c . | \"$0\" import - \"$2\"", docker, root, DockerImage], new() { Attempt = "give docker the image" }, cancellationToken);
                 found.Add(new("docker run", script => [docker, "run", "--rm", "--network=none", DockerImage, "sh", "-c", script], SeesAll: false));
