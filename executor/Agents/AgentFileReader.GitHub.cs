@@ -123,16 +123,18 @@ internal sealed partial class AgentFileReader
         {
             if (Fields.Read(item, "an entry of \"runners\"", AgentVocabulary.GitHubRunner, problems) is not { } fields) continue;
             if (ReadLabels(fields) is not [var first, ..] labels) continue;
-            if (names.Add($"{sourceName}/{first}")) runners.Add(ReadGitHubRunner(fields, $"{sourceName}/{first}", labels, machine, network));
+            if (names.Add($"{sourceName}/{first}")) runners.Add(ReadGitHubRunner(source, fields, $"{sourceName}/{first}", labels, machine, network));
             else problems.Add(fields.PositionOf("labels"), $"two kinds of runner of {Quoted.Text(sourceName)} begin with the label {Quoted.Text(first)}; it names them, so each needs its own");
         }
 
         return runners;
     }
 
-    private GitHubRunnerOptions ReadGitHubRunner(Fields fields, string name, IReadOnlyList<string> labels, MachineRequest machine, NetworkRequest network) => new()
+    private GitHubRunnerOptions ReadGitHubRunner(Fields source, Fields fields, string name, IReadOnlyList<string> labels, MachineRequest machine, NetworkRequest network) => new()
     {
         Name = name,
+        // All of the source but its other kinds of runner, which change without this one.
+        Fingerprint = YamlFingerprint.Of([_runner, fields.Map, .. source.Map.Entries.Where(static e => e.Key != "runners").OrderBy(static e => e.Key, StringComparer.Ordinal).Select(static e => e.Value)]),
         Labels = labels,
         ScaleSet = fields.Text("scale-set") ?? $"{labels[0]}-{Environment.MachineName.ToLowerInvariant()}",
         Machine = new(fields.Text("image") ?? DefaultGitHubImage, RunnerFields.Size(fields, machine), RunnerFields.Network(fields, problems) ?? network),

@@ -55,6 +55,7 @@ internal sealed partial class AgentFileReader
             CheckInterval = interval ?? TimeSpan.FromSeconds(3),
             GetSourcesTimeout = sources,
             LogLimitBytes = logLimit ?? TraceOptions.DefaultLimitBytes,
+            Fingerprint = YamlFingerprint.Of([_runner, fields.Map], token),
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using RunnerVm.Jobs;
 using RunnerVm.Options.Yaml;
 using RunnerVm.Sources.GitLab;
@@ -21,11 +22,15 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
 
     private const int MostMemoryMib = 16 << 20;
 
+    /// <summary>The defaults of machines, which are part of what each source is.</summary>
+    private YamlValue? _runner;
+
     public AgentOptions Read(YamlValue document)
     {
         var nothing = new AgentOptions { Capacity = new(0, default), Engine = DefaultEngine, Isolation = Isolation.Kernel, GitLab = [], GitHub = [] };
         if (Fields.Read(document, "the configuration", AgentVocabulary.Document, problems) is not { } root) return nothing;
 
+        _runner = root["runner"];
         var runner = root["runner"] is { IsNull: false } value ? Fields.Read(value, "\"runner\"", AgentVocabulary.Runner, problems) : null;
         var machine = new MachineRequest { Engine = DefaultEngine };
         if (runner is not null) machine = RunnerFields.Machine(runner, machine, problems);
@@ -37,11 +42,20 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Engine = machine.Engine,
             Isolation = machine.Isolation,
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
+            Listen = ReadListen(root),
             GitHub = ReadGitHub(root, machine, network ?? NetworkRequest.OpenInternet),
         };
         if (!root.Has("gitlab") && !root.Has("github")) problems.Add(root.Position, "there is nowhere to take jobs from; write \"gitlab\" or \"github\" with a list of sources");
         CheckSizes(root, options);
         return options;
+    }
+
+    private IPEndPoint? ReadListen(Fields root)
+    {
+        if (root.Text("listen") is not { } text) return null;
+        if (IPEndPoint.TryParse(text, out var address) && address.Port > 0) return address;
+        problems.Add(root["listen"]!.Position, $"\"listen\" should be an IP address and a port such as 127.0.0.1:9469, found {Quoted.Text(text)}");
+        return null;
     }
 
     private AgentCapacity ReadCapacity(Fields root, MachineRequest machine)

@@ -1,3 +1,4 @@
+using System.Net;
 using RunnerVm.Jobs;
 using RunnerVm.Sources.GitHub;
 using RunnerVm.Sources.GitLab;
@@ -17,6 +18,9 @@ internal sealed record AgentOptions
     public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
 
     public required IReadOnlyList<GitHubSourceOptions> GitHub { get; init; }
+
+    /// <summary>Where <c>/healthz</c> and <c>/metrics</c> answer; null: nowhere.</summary>
+    public IPEndPoint? Listen { get; init; }
 }
 
 /// <param name="Jobs">Machines at once.</param>

@@ -1,3 +1,4 @@
+using RunnerVm.Agents.Metrics;
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
@@ -16,18 +17,22 @@ namespace RunnerVm.Agents;
 internal sealed class AgentSession : IDisposable
 {
     private readonly AgentOptions _options;
+    private readonly GitLabHost _gitLab;
+    private readonly GitHubHost _gitHub;
     private readonly AgentLock _lock;
     private readonly JobJournal _journal;
-    private readonly IForge[] _forges;
+    private readonly IReadOnlyList<IForge> _forges;
     private readonly List<IDisposable> _owned = [];
     private readonly RunLedger _ledger;
     private readonly ILogger _log;
     private readonly TimeProvider _time;
+    private readonly AgentMetrics _metrics;
 
-    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub)
+    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics)
     {
-        (_options, _lock, _journal, _ledger, _log, _time) = (options, held, journal, ledger, gitLab.Log, gitLab.Time);
-        _forges = [.. options.GitLab.Select(runner => Owned(new GitLabForge(runner, gitLab))), .. options.GitHub.SelectMany(source => Open(source, gitHub))];
+        (_options, _lock, _journal, _ledger, _log, _time, _metrics) = (options, held, journal, ledger, gitLab.Log, gitLab.Time, metrics);
+        (_gitLab, _gitHub) = (gitLab, gitHub);
+        _forges = Open(options);
     }
 
     public IReadOnlyList<IForge> Forges => _forges;
@@ -39,6 +44,7 @@ internal sealed class AgentSession : IDisposable
         AgentOptions options, ILogger log, SnapshotUse snapshotUse, Func<Job, string, IReadOnlyList<string>> snapshotCommand, CancellationToken cancellationToken)
     {
         var time = TimeProvider.System;
+        var metrics = new AgentMetrics();
         var layout = InstallLayout.FromEnvironment();
         var data = DataDirectory.FromEnvironment();
         // Which engine isolates strangers from this host is for its owner to say; nothing else ever takes its place.
@@ -72,7 +78,7 @@ internal sealed class AgentSession : IDisposable
                 Journal = new(journal),
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab, gitHub);
+            return new(options, ledger, held, journal, gitLab, gitHub, metrics);
 
             JobHost Lend() => new()
             {
@@ -83,6 +89,8 @@ internal sealed class AgentSession : IDisposable
                 Engine = chosen.Engine,
                 Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
                 Time = time,
+                PhaseEnded = metrics.PhaseEnded,
+                JobEnded = metrics.JobEnded,
             };
         }
         catch
@@ -94,33 +102,56 @@ internal sealed class AgentSession : IDisposable
     }
 
     /// <summary>Takes jobs until <paramref name="stop"/>; returns when the last one has ended.</summary>
-    public async Task RunAsync(AgentStop stop)
+    /// <param name="reloads">Reads the configuration anew whenever it should count; null: it cannot be read, and things stay as they are.</param>
+    public async Task RunAsync(AgentStop stop, ConfigurationReloads reloads)
     {
         var capacity = new Capacity(_options.Capacity.Jobs, _options.Capacity.Size);
-        _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", _forges.Select(static f => f.Name)));
-        await new Daemon(_forges, capacity, new(_ledger, _time), stop, _log, _time).RunAsync();
+        var daemon = new Daemon(_forges, capacity, new(_ledger, _time), stop, _log, _time);
+        using var server = _options.Listen is { } address ? new StatusServer(address, () => new MetricsPage(_metrics, capacity, daemon.Forges).Write(), _log, stop.Draining) : null;
+        using var supervisor = new ServiceSupervisor(Environment.GetEnvironmentVariable, _time);
+        Say(capacity, _forges);
+        supervisor.Ready(Status(_forges));
+        reloads.Attach(options =>
+        {
+            Warn(options);
+            capacity.Resize(options.Capacity.Jobs, options.Capacity.Size);
+            daemon.Replace(Open(options));
+            Say(capacity, daemon.Forges);
+            supervisor.Status(Status(daemon.Forges));
+        });
+        await using var draining = stop.Draining.Register(() => supervisor.Stopping("Waits for the jobs that run"));
+        await daemon.RunAsync();
         _log.Information("Stopped; no job is left");
+    }
+
+    private void Say(Capacity capacity, IReadOnlyList<IForge> forges) =>
+        _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", forges.Select(static f => f.Name)));
+
+    private static string Status(IReadOnlyList<IForge> forges) => $"Takes jobs from {string.Join(", ", forges.Select(static f => f.Name))}";
+
+    /// <summary>What cannot change under jobs that run.</summary>
+    private void Warn(AgentOptions options)
+    {
+        if (options.Engine != _options.Engine || options.Isolation != _options.Isolation) _log.Warning("The engine and its isolation change with a restart only");
+        if (!Equals(options.Listen, _options.Listen)) _log.Warning("\"listen\" changes with a restart only");
     }
 
     public void Dispose()
     {
-        foreach (var owned in Enumerable.Reverse(_owned)) owned.Dispose();
+        foreach (var forge in _forges) forge.Dispose();
+        foreach (var owned in _owned) owned.Dispose();
         _journal.Dispose();
         _lock.Dispose();
     }
 
-    /// <summary>All kinds of runner of a source share its connection, its token and its rate limit.</summary>
-    private IEnumerable<IForge> Open(GitHubSourceOptions source, GitHubHost host)
-    {
-        var api = Owned(new GitHubApi(source.Address, source.Credential, host.Time));
-        return source.Runners.Select(runner => Owned(new GitHubForge(source, runner, api, host)));
-    }
+    private IReadOnlyList<IForge> Open(AgentOptions options) => [.. options.GitLab.Select(runner => new GitLabForge(runner, _gitLab)), .. options.GitHub.SelectMany(Open)];
 
-    private T Owned<T>(T what)
-        where T : IDisposable
+    /// <summary>All kinds of runner of a source share its connection, its token and its rate limit.</summary>
+    private IEnumerable<IForge> Open(GitHubSourceOptions source)
     {
-        _owned.Add(what);
-        return what;
+        var api = new GitHubApi(source.Address, source.Credential, _time);
+        _owned.Add(api);
+        return source.Runners.Select(runner => new GitHubForge(source, runner, api, _gitHub));
     }
 
     /// <summary>A job that only says what machine it had.</summary>

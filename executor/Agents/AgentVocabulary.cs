@@ -5,7 +5,7 @@ namespace RunnerVm.Agents;
 /// <summary>Every word an agent's configuration knows, in the order messages list them. <c>config/agent.schema.json</c> holds the same.</summary>
 internal static class AgentVocabulary
 {
-    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "gitlab", "github"];
+    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "gitlab", "github", "listen"];
 
     public static IReadOnlyList<string> Capacity { get; } = ["jobs", "cpus", "memory"];
 

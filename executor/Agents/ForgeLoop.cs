@@ -14,7 +14,11 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
 
     private readonly SemaphoreSlim? _limit = forge.Limit is { } limit ? new(limit, limit) : null;
     private readonly HashSet<Task> _running = [];
+    private readonly TaskCompletionSource _silent = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _refusals;
+
+    /// <summary>Ends when the forge is neither asked nor listened to any more; jobs may still run.</summary>
+    public Task Silent => _silent.Task;
 
     /// <summary>Until the agent drains and the last job has ended.</summary>
     public async Task RunAsync()
@@ -29,7 +33,9 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
             // No more questions.
         }
 
-        await Task.WhenAll([listening, .. _running]);
+        await listening;
+        _silent.TrySetResult();
+        await Task.WhenAll(_running);
         _limit?.Dispose();
     }
 

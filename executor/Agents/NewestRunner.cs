@@ -19,7 +19,9 @@ internal sealed class NewestRunner(DataDirectory data, TimeProvider time)
         {
             if (_looked is { } looked && time.GetElapsedTime(looked) < Fresh) return _found;
             _looked = time.GetTimestamp();
-            return _found = new RunnerStore(data, time).List() is [var newest, ..] ? new(newest.Version, newest.DaysLeft(time.GetUtcNow())) : null;
+            return _found = new RunnerStore(data, time).List() is [var newest, ..] 
+                ? new(newest.Version, newest.DaysLeft(time.GetUtcNow()), new(RunnerSoftware.DiskName, newest.Path))
+                : null;
         }
     }
 }

@@ -37,8 +37,9 @@ internal static class AgentCommand
         if (parsed.GetValue(Check)) return await CheckAsync(session, cancellationToken);
 
         using var stop = new AgentStop();
-        using var signals = AgentSignals.Attach(stop, log);
-        await session.RunAsync(stop);
+        var reloads = new ConfigurationReloads(() => AgentFile.Load(path, AgentFileContext.FromProcess()), log);
+        using var signals = AgentSignals.Attach(stop, reloads, log);
+        await session.RunAsync(stop, reloads);
         return ExitCodes.Ok;
     }
 

@@ -6,15 +6,20 @@ namespace RunnerVm.Commands;
 
 /// <summary>
 /// SIGTERM and Ctrl-C: the first ends the taking of jobs, the second the jobs, the third this program (the kernel takes
-/// its machines along, the next start reports what was left).
+/// its machines along, the next start reports what was left). SIGHUP: the configuration is read again.
 /// </summary>
 internal sealed class AgentSignals : IDisposable
 {
     private readonly List<PosixSignalRegistration> _registrations = [];
     private int _wishes;
 
-    private AgentSignals(AgentStop stop, ILogger log)
+    private AgentSignals(AgentStop stop, ConfigurationReloads reloads, ILogger log)
     {
+        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+        {
+            context.Cancel = true;
+            reloads.Reload();
+        }));
         foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM })
         {
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
@@ -38,7 +43,7 @@ internal sealed class AgentSignals : IDisposable
         }
     }
 
-    public static AgentSignals Attach(AgentStop stop, ILogger log) => new(stop, log);
+    public static AgentSignals Attach(AgentStop stop, ConfigurationReloads reloads, ILogger log) => new(stop, reloads, log);
 
     public void Dispose()
     {

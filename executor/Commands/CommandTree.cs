@@ -20,6 +20,7 @@ internal static class CommandTree
             BenchCommand.Create(),
             CompletionCommand.Create(),
         };
+        foreach (var command in JobsCommand.Create()) root.Add(command);
         return root;
     }
 

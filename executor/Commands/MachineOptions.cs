@@ -19,9 +19,11 @@ internal static class MachineOptions
     private static readonly Option<string> Disk = new("--disk") { Description = "Size of the scratch disk, for example 20GB.", DefaultValueFactory = static _ => ByteSize.Format(Usual.DiskBytes) };
     private static readonly Option<string> Network = new("--network") { Description = "open or none.", DefaultValueFactory = static _ => "open" };
 
+    private static readonly Option<string[]> ReadOnlyDisks = new("--read-only-disk") { Description = "NAME=FILE: an erofs file that is below /opt/NAME in the machine." };
+
     public static void AddTo(Command command)
     {
-        foreach (var option in (Option[])[Engine, Image, Kernel, Cpus, Memory, Disk, Network]) command.Options.Add(option);
+        foreach (var option in (Option[])[Engine, Image, Kernel, Cpus, Memory, Disk, ReadOnlyDisks, Network]) command.Options.Add(option);
     }
 
     /// <summary>The options that name the kind of a job's machine.</summary>
@@ -30,6 +32,7 @@ internal static class MachineOptions
         Engine.Name, engine, Image.Name, job.Image, Cpus.Name, $"{job.Machine.Cpus}",
         Memory.Name, $"{job.Machine.MemoryMib}MiB", Disk.Name, ByteSize.Format(job.Machine.DiskBytes),
         Network.Name, job.Network.Kind == NetworkKind.None ? "none" : "open",
+        .. job.Disks.SelectMany(static disk => (string[])[ReadOnlyDisks.Name, $"{disk.Name}={disk.Path}"]),
         .. job.Machine.KernelPath is { } kernel ? (string[])[Kernel.Name, kernel] : [],
     ];
 
@@ -40,6 +43,7 @@ internal static class MachineOptions
         Name = "nobody",
         Image = parsed.GetRequiredValue(Image),
         Steps = [],
+        Disks = [.. (parsed.GetValue(ReadOnlyDisks) ?? []).Select(ParseDisk)],
         Network = new(parsed.GetRequiredValue(Network) == "none" ? NetworkKind.None : NetworkKind.Filtered),
         Machine = new()
         {
@@ -50,6 +54,10 @@ internal static class MachineOptions
             DiskBytes = Size(parsed, Disk),
         },
     };
+
+    private static JobDisk ParseDisk(string text) => text.Split('=', 2) is [{ Length: > 0 and <= 16 } name, { Length: > 0 } path] && name.All(static c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-')
+        ? new(name, Path.GetFullPath(path))
+        : throw new UserException(ExitCodes.Usage, $"{ReadOnlyDisks.Name} {text}: it should be NAME=FILE, the name of at most 16 lower-case letters, digits and dashes");
 
     private static long Size(ParseResult parsed, Option<string> option) => ByteSize.TryParse(parsed.GetRequiredValue(option), out var bytes, out var problem)
         ? bytes

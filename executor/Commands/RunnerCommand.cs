@@ -16,14 +16,15 @@ internal static class RunnerCommand
     /// <summary>Below it, somebody has to act soon.</summary>
     private const int FewDays = 30;
 
-    private static readonly Option<string> From = new("--from") { Description = "Archive (.tar.gz) or folder of GitHub's runner.", Required = true };
+    private static readonly Option<string?> From = new("--from") { Description = "Archive (.tar.gz) or folder of GitHub's runner. Default: GitHub's releases." };
+    private static readonly Option<string?> Wanted = new("--release") { Description = "Which version of GitHub's releases, as 2.336.0. Default: the latest." };
     private static readonly Option<string?> Sha256 = new("--sha256") { Description = "What the archive's SHA-256 must be, as GitHub's release page names it." };
     private static readonly Option<DateTimeOffset?> Released = new("--released") { Description = "When GitHub released it, as 2026-11-03. Default: the date of its files." };
     private static readonly Option<bool> Json = new("--json") { Description = "Print JSON." };
 
     public static Command Create()
     {
-        var fetch = new Command("fetch", "Pack a version of GitHub's runner; the last two stay.") { From, Sha256, Released };
+        var fetch = new Command("fetch", "Pack a version of GitHub's runner; the last two stay.") { From, Wanted, Sha256, Released };
         fetch.SetAction(FetchAsync);
         var list = new Command("ls", "List the versions there are.") { Json };
         list.SetAction(parsed => List(parsed.GetValue(Json)));
@@ -34,7 +35,7 @@ internal static class RunnerCommand
     public static DoctorCheck Check(RunnerStore store, TimeProvider time)
     {
         const string Name = "github runner";
-        const string Fix = "Get the newest from https://github.com/actions/runner/releases, then: runnervm runner fetch --from ARCHIVE --sha256 DIGEST";
+        const string Fix = "Get the newest: runnervm runner fetch";
         if (store.List() is not [var newest, ..]) return new(Name, CheckStatus.Ok, "none; only GitHub's jobs need one");
         var days = newest.DaysLeft(time.GetUtcNow());
         return days switch
@@ -51,7 +52,9 @@ internal static class RunnerCommand
         var progress = new PreparationProgress(log);
         try
         {
-            var disk = await Store().FetchAsync(parsed.GetRequiredValue(From), parsed.GetValue(Sha256), parsed.GetValue(Released), progress, cancellationToken);
+            var disk = parsed.GetValue(From) is { } from
+                ? await Store().FetchAsync(from, parsed.GetValue(Sha256), parsed.GetValue(Released), progress, cancellationToken)
+                : await DownloadAsync(parsed, progress, cancellationToken);
             await progress.DrainAsync();
             Console.Out.WriteLine(disk.Path);
         }
@@ -61,6 +64,14 @@ internal static class RunnerCommand
         }
 
         return ExitCodes.Ok;
+    }
+
+    private static async Task<RunnerDisk> DownloadAsync(ParseResult parsed, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
+    {
+        if (parsed.GetValue(Sha256) is not null || parsed.GetValue(Released) is not null)
+            throw new UserException(ExitCodes.Usage, "--sha256 and --released belong to --from: a release of GitHub's says both itself.");
+        using var releases = new RunnerReleases(Environment.GetEnvironmentVariable(RunnerReleases.AddressVariable) ?? RunnerReleases.DefaultAddress);
+        return await Store().FetchReleaseAsync(releases, parsed.GetValue(Wanted), progress, cancellationToken);
     }
 
     private static int List(bool json)

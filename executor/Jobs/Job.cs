@@ -33,6 +33,9 @@ internal sealed record Job
     /// <summary>The machine the job asks for.</summary>
     public MachineRequest Machine { get; init; } = new();
 
+    /// <summary>Read-only disks the machine has beside its image.</summary>
+    public IReadOnlyList<JobDisk> Disks { get; init; } = [];
+
     /// <summary>What the job may reach outside its machine.</summary>
     public NetworkRequest Network { get; init; } = NetworkRequest.OpenInternet;
 

@@ -34,6 +34,12 @@ internal sealed class JobHost
 
     public required TimeProvider Time { get; init; }
 
+    /// <summary>Told how long each phase of each job took.</summary>
+    public Action<JobPhase, TimeSpan> PhaseEnded { get; init; } = static (_, _) => { };
+
+    /// <summary>Told how each job ended.</summary>
+    public Action<JobOutcome> JobEnded { get; init; } = static _ => { };
+
     public EgressOptions EgressOptions { get; init; } = new();
 
     public TimeSpan BootTimeout { get; init; } = DefaultBootTimeout;

@@ -32,6 +32,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         var outcome = await RunToOutcomeAsync(timer);
         if (timedOut) outcome = new JobOutcome.TimedOut("The job", job.Timeout);
         await EnterAsync(JobPhase.Done);
+        host.JobEnded(outcome);
         await log.FinishAsync(outcome);
         return outcome;
     }
@@ -43,6 +44,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         {
             await EnterAsync(JobPhase.Claimed);
             await using var lease = _lease = host.Ledger.Take(job.Id, job.RunFolder);
+            await using var orders = new StopOrders(lease.Directory, stop, host.Time);
 
             await EnterAsync(JobPhase.Preparing);
             var files = await host.PrepareFiles(job, log, stop.Asked);
@@ -239,6 +241,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         InitramfsPath = files.Initramfs,
         RootImagePath = files.RootImage,
         ScratchDiskPath = Path.Join(lease.Directory, "scratch"),
+        Disks = job.Disks,
         Cpus = job.Machine.Cpus,
         MemoryMib = job.Machine.MemoryMib,
     };
@@ -250,6 +253,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         var elapsed = host.Time.GetElapsedTime(_phaseStarted, now);
         (_phase, _phaseStarted) = (phase, now);
         if (phase < JobPhase.Destroying) _lease?.Record(phase);
+        host.PhaseEnded(previous, elapsed);
         await log.PhaseAsync(phase, previous, elapsed);
     }
 }

@@ -20,9 +20,30 @@ internal sealed class Capacity
         (_freeJobs, _free) = (jobs, size);
     }
 
-    public int Jobs { get; }
+    public int Jobs { get; private set; }
 
-    public MachineSize Size { get; }
+    public MachineSize Size { get; private set; }
+
+    /// <summary>From now on there is so much. Where less is left than is in use, nothing begins until enough of that has ended.</summary>
+    public void Resize(int jobs, MachineSize size)
+    {
+        lock (_lock)
+        {
+            _freeJobs += jobs - Jobs;
+            _free += size - Size;
+            (Jobs, Size) = (jobs, size);
+            Serve_NeedsLock();
+        }
+    }
+
+    /// <summary>What nobody has reserved.</summary>
+    public (int Jobs, MachineSize Size) Free
+    {
+        get
+        {
+            lock (_lock) return (_freeJobs, _free);
+        }
+    }
 
     /// <summary>How many jobs of this size would fit now, beside all that run.</summary>
     public int RoomFor(MachineSize size)

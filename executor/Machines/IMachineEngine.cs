@@ -64,12 +64,18 @@ internal sealed record MachineSpec
     /// <summary>Scratch disk, attached read-write as the second disk (/dev/vdb); the engine unlinks it once it is open.</summary>
     public required string ScratchDiskPath { get; init; }
 
+    /// <summary>erofs files, attached read-only after those two (/dev/vdc and on).</summary>
+    public IReadOnlyList<JobDisk> Disks { get; init; } = [];
+
     public required int Cpus { get; init; }
 
     public required int MemoryMib { get; init; }
 
     /// <summary>Added to the kernel command line. The guest and every user of the host can read them: never a secret.</summary>
     public IReadOnlyList<string> KernelArguments { get; init; } = [];
+
+    /// <summary>Tells the agent the names of <see cref="Disks"/>, in their order; the kernel hands on what it does not know.</summary>
+    public IEnumerable<string> DiskArguments => Disks.Count == 0 ? [] : [$"runnervm_disks={string.Join(',', Disks.Select(static d => d.Name))}"];
 }
 
 /// <summary>The machine could not be started. The message is for people.</summary>

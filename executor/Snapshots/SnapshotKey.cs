@@ -31,6 +31,7 @@ internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
             $"memory {kind.MemoryMib} MiB",
             $"disk {kind.DiskBytes}",
             $"network {(kind.Network ? "yes" : "no")}",
+            .. kind.Disks.Select(static disk => $"read-only disk {disk.Name} {Describe(disk.Path)}"),
         ];
         var digest = XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', inputs)));
         return new(Convert.ToHexStringLower(digest.AsSpan(0, 8)), inputs);

@@ -6,10 +6,13 @@ namespace RunnerVm.Sources;
 /// A place jobs come from while an agent runs: one runner entry of one GitLab, one of GitHub's. The agent reserves room,
 /// asks, and runs what it gets; everything in a forge's own words stays behind this.
 /// </summary>
-internal interface IForge
+internal interface IForge : IDisposable
 {
     /// <summary>As the configuration names it.</summary>
     string Name { get; }
+
+    /// <summary>Of what is configured: two of the same name and fingerprint are the same.</summary>
+    string Fingerprint { get; }
 
     /// <summary>The largest machine a job from here may get; reserved before asking.</summary>
     MachineSize Largest { get; }
@@ -20,6 +23,9 @@ internal interface IForge
     /// <summary>Between two questions that brought nothing.</summary>
     TimeSpan Interval { get; }
 
+    /// <summary>Figures of its own, as they are now.</summary>
+    IEnumerable<ForgeFigure> Figures => [];
+
     /// <summary>Whether the forge answers and takes us; for people.</summary>
     Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken);
 
@@ -28,6 +34,11 @@ internal interface IForge
 
     /// <summary>Waits until asking may bring a job. Where a forge says nothing by itself, that is always.</summary>
     Task WaitForWorkAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>This one takes over from one of the same name that was configured otherwise, and of which jobs may still run.</summary>
+    void Succeed(IForge before)
+    {
+    }
 
     /// <summary>What a forge does beside being asked, until <paramref name="stop"/>. Its trouble is its own to mend.</summary>
     /// <param name="room">How many more of its largest machines this host could start now.</param>
@@ -52,6 +63,10 @@ internal interface IForgeJob : IDisposable
     /// <summary>Ends it now; the forge is told that the runner was interrupted.</summary>
     void Interrupt();
 }
+
+/// <param name="Name">In Prometheus' words, for example runnervm_github_runners.</param>
+/// <param name="Labels">Beside the forge's name, as <c>state="busy"</c>; empty for none.</param>
+internal sealed record ForgeFigure(string Name, string Help, string Labels, double Value);
 
 /// <param name="Good">False: jobs from here will not come.</param>
 internal sealed record ForgeCheck(bool Good, string Said);

@@ -26,7 +26,7 @@ internal static class Agent
         AgentConsole.Open();
         // The stream's device is set up by messages, which go to and fro while the disks are looked for.
         KernelModules.Load("virtio_mmio", StreamTransport.Driver);
-        return Disks.MountRoot();
+        return Disks.MountReadOnly();
     }
 
     private static async Task<string?> ServeAsync(DescriptorStream stream, Disks? disks, long started)

@@ -36,6 +36,27 @@ internal sealed class RunnerStore(DataDirectory data, TimeProvider time)
         return disk;
     }
 
+    /// <summary>Downloads a release and packs it, unless it is here already.</summary>
+    /// <param name="version">Null: the latest.</param>
+    /// <exception cref="UserException">It cannot be had, is another file than released, or could not be packed.</exception>
+    public async Task<RunnerDisk> FetchReleaseAsync(RunnerReleases releases, string? version, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
+    {
+        progress.Report(new("runner", null, "looking for the release"));
+        var release = await releases.FindAsync(version, cancellationToken);
+        if (List().FirstOrDefault(d => d.Version == release.Version && d.Sha256 == release.Sha256) is { } here)
+        {
+            progress.Report(new("runner", 1, $"version {here.Version} is here already"));
+            return here;
+        }
+
+        // A site of its own: packing takes the other, and a killed download is swept with it.
+        await using var site = await BuildSite.EnterAsync(
+            data.Runners, "download", () => progress.Report(new("runner", null, "another runnervm is downloading one, waiting")), time, cancellationToken);
+        var archive = Path.Combine(site.Folder, "runner.tar.gz");
+        await releases.DownloadAsync(release, archive, progress, cancellationToken);
+        return await FetchAsync(archive, release.Sha256, release.Released, progress, cancellationToken);
+    }
+
     private static async Task<(RunnerFolder Folder, string? Digest)> PrepareAsync(
         string from, string? sha256, string site, IProgress<BuildProgress> progress, CancellationToken cancellationToken)
     {

@@ -112,10 +112,12 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
     {
         await api.PutAsync("/machine-config", new(spec.Cpus, spec.MemoryMib), ApiJson.Default.ApiMachineConfiguration, cancellationToken);
         await api.PutAsync("/boot-source", BootSource(spec), ApiJson.Default.ApiBootSource, cancellationToken);
-        // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda and /dev/vdb.
+        // Neither is the root device: the initramfs mounts them. Their order makes them /dev/vda, /dev/vdb and on.
         await api.PutAsync("/drives/root", new("root", paths.Root, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
         // The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (Unsafe).
         await api.PutAsync("/drives/scratch", new("scratch", paths.Scratch, false, false, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
+        for (var i = 0; i < spec.Disks.Count; i++)
+            await api.PutAsync($"/drives/disk{i}", new($"disk{i}", spec.Disks[i].Path, false, true, "Unsafe"), ApiJson.Default.ApiDrive, cancellationToken);
         await api.PutAsync("/vsock", new(GuestCid, paths.Vsock), ApiJson.Default.ApiVsock, cancellationToken);
         await api.PutAsync("/actions", new("InstanceStart"), ApiJson.Default.ApiAction, cancellationToken);
         opened();
@@ -123,7 +125,7 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
 
     /// <summary>As on QEMU, but that a reset by the keyboard controller ends this monitor.</summary>
     private static ApiBootSource BootSource(MachineSpec spec) => new(spec.KernelPath, spec.InitramfsPath, string.Join(' ', [
-        "console=ttyS0", "quiet", "panic=-1", "reboot=k", "cryptomgr.notests", "rcupdate.rcu_expedited=1", $"runnervm_vsock={AgentPort}", .. spec.KernelArguments,
+        "console=ttyS0", "quiet", "panic=-1", "reboot=k", "cryptomgr.notests", "rcupdate.rcu_expedited=1", $"runnervm_vsock={AgentPort}", .. spec.DiskArguments, .. spec.KernelArguments,
     ]));
 
     private static async Task<Stream?> AcceptAsync(RunSocket agent, EngineProcess process)

@@ -37,6 +37,8 @@ internal sealed class GvisorEngine(string agent, RunscProgram program, TimeProvi
     {
         var path = program.Find()
             ?? throw new MachineException($"Cannot start gVisor: {RunscProgram.Name} is not in PATH. {RunscProgram.HowToInstall}.");
+        if (spec.Disks.Count > 0)
+            throw new MachineException($"Cannot start gVisor with the disk {spec.Disks[0].Name}: a sandbox has no disks beside its image. Name another executor for such jobs, for example qemu.");
         var release = await program.ReleaseAsync(path, cancellationToken);
         // Of the scratch disk only the size is wanted: the root is written to by way of a file of runsc's own.
         var diskBytes = new FileInfo(spec.ScratchDiskPath).Length;

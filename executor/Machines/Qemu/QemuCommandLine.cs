@@ -1,3 +1,5 @@
+using RunnerVm.Jobs;
+
 namespace RunnerVm.Machines.Qemu;
 
 /// <summary>
@@ -14,6 +16,9 @@ internal static class QemuCommandLine
 
     /// <summary>What the scratch disk says in <c>/sys/block/*/serial</c>.</summary>
     public const string ScratchSerial = "runnervm-scratch";
+
+    /// <summary>What another disk says there; a serial has 20 bytes.</summary>
+    public static string DiskSerial(JobDisk disk) => $"rvx-{disk.Name}";
 
     private const string ScratchOptions = "discard=unmap,cache.direct=off,cache.no-flush=on";
 
@@ -58,6 +63,7 @@ internal static class QemuCommandLine
         .. Agent(agentSocket),
         .. RootDisk(spec.RootImagePath),
         .. ScratchDisk(spec.ScratchDiskPath),
+        .. spec.Disks.SelectMany(ReadOnlyDisk),
     ];
 
     /// <summary>
@@ -88,7 +94,7 @@ internal static class QemuCommandLine
         "-initrd", spec.InitramfsPath,
         "-append", string.Join(' ', [
             "console=ttyS0", "quiet", "panic=-1", "reboot=t", "cryptomgr.notests", "rcupdate.rcu_expedited=1",
-            .. acceleration.KernelArguments, .. spec.KernelArguments,
+            .. acceleration.KernelArguments, .. spec.DiskArguments, .. spec.KernelArguments,
         ]),
     ];
 
@@ -111,6 +117,13 @@ internal static class QemuCommandLine
         "-blockdev", $"driver=file,node-name=root-file,filename={Escape(path)},read-only=on,auto-read-only=off",
         "-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on",
         "-device", $"virtio-blk-device,drive=root,serial={RootSerial}",
+    ];
+
+    private static string[] ReadOnlyDisk(JobDisk disk) =>
+    [
+        "-blockdev", $"driver=file,node-name={disk.Name}-file,filename={Escape(disk.Path)},read-only=on,auto-read-only=off",
+        "-blockdev", $"driver=raw,node-name={disk.Name},file={disk.Name}-file,read-only=on",
+        "-device", $"virtio-blk-device,drive={disk.Name},serial={DiskSerial(disk)}",
     ];
 
     /// <summary>The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (no-flush).</summary>

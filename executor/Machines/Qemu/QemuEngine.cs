@@ -35,6 +35,7 @@ internal sealed partial class QemuEngine(RingZeroProbe probe, QemuProgram progra
     public async Task<Machine> StartAsync(MachineSpec spec, CancellationToken cancellationToken)
     {
         CheckFiles(("kernel", spec.KernelPath), ("initramfs", spec.InitramfsPath), ("root image", spec.RootImagePath), ("scratch disk", spec.ScratchDiskPath));
+        CheckFiles([.. spec.Disks.Select(static d => ($"disk {d.Name}", d.Path))]);
         var acceleration = Acceleration(await probe.RunAsync(cancellationToken));
         var (process, stream, monitor) = await LaunchAsync(
             spec, (agent, qmp) => QemuCommandLine.Build(spec, acceleration, agent, qmp),

@@ -10,15 +10,18 @@ internal sealed class Fields
     private readonly Dictionary<string, YamlEntry> entries;
     private readonly FileProblems problems;
 
-    private Fields(FilePosition position, IReadOnlyList<string> keys, Dictionary<string, YamlEntry> entries, FileProblems problems)
+    private Fields(YamlMap map, IReadOnlyList<string> keys, Dictionary<string, YamlEntry> entries, FileProblems problems)
     {
-        Position = position;
+        (Position, Map) = (map.Position, map);
         this.keys = keys;
         this.entries = entries;
         this.problems = problems;
     }
 
     public FilePosition Position { get; }
+
+    /// <summary>As it is written.</summary>
+    public YamlMap Map { get; }
 
     /// <summary>The value of a key, or null when it is absent.</summary>
     public YamlValue? this[string key] => Entry(key)?.Value;
@@ -40,7 +43,7 @@ internal sealed class Fields
             else problems.Add(entry.Position, UnknownKey(entry.Key, what, keys, problems));
         }
 
-        return new(map.Position, keys, known, problems);
+        return new(map, keys, known, problems);
     }
 
     /// <summary>The entries of a map with free keys; a doubled key is reported and left out.</summary>

@@ -10,20 +10,22 @@ namespace RunnerVm.Sources.GitHub;
 /// One kind of runner of one GitHub: hears how many are wanted, and makes each wish something the agent can run. A job is not
 /// handed over here: GitHub gives it to the runner in its machine.
 /// </summary>
-internal sealed class GitHubForge : IForge, IDisposable
+internal sealed class GitHubForge : IForge
 {
     private readonly GitHubRunnerOptions _options;
     private readonly GitHubHost _host;
+    private readonly GitHubApi _api;
     private readonly RunnerFleet _fleet;
     private readonly IRunnerRegistry _registry;
     private readonly IGitHubFeed _feed;
     private readonly LeftRunners _left;
     private readonly StartBrake _brake;
+    private volatile bool _succeeded;
 
     /// <param name="api">Of the source; owned by whoever made it.</param>
     public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, GitHubHost host)
     {
-        (_options, _host) = (options, host);
+        (_options, _host, _api) = (options, host, api);
         _fleet = new(RunnerNames.Prefix(Environment.MachineName), host.Time);
         _feed = source.Mode == GitHubMode.ScaleSet ? new ScaleSetFeed(source, options, api, _fleet, host) : new PollingFeed(source, options, api, _fleet, host);
         _registry = _feed.Registry;
@@ -33,6 +35,8 @@ internal sealed class GitHubForge : IForge, IDisposable
 
     public string Name => _options.Name;
 
+    public string Fingerprint => _options.Fingerprint;
+
     public MachineSize Largest => MachineSize.Of(_options.Machine.Request);
 
     public int? Limit => _options.Limit;
@@ -40,7 +44,14 @@ internal sealed class GitHubForge : IForge, IDisposable
     /// <summary>Waiting is done before asking.</summary>
     public TimeSpan Interval => TimeSpan.Zero;
 
-    public RunnerFleet Fleet => _fleet;
+    public IEnumerable<ForgeFigure> Figures =>
+    [
+        new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"live\"", _fleet.Live),
+        new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"busy\"", _fleet.Busy),
+        new("runnervm_github_runner_days_left", "Until GitHub probably hands no more jobs to the version that is here.", "", _host.Software()?.DaysLeft ?? 0),
+        .. _api.Limit.Remaining is { } left ? [new ForgeFigure("runnervm_github_rate_limit_remaining", "Requests to the REST API left in this hour.", "", left)] : (ForgeFigure[])[],
+        .. _api.Limit.Answers.Select(static answer => new ForgeFigure("runnervm_github_answers", "Answers of the REST API since the start, by status.", $"status=\"{answer.Key}\"", answer.Value)),
+    ];
 
     public async Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken)
     {
@@ -67,13 +78,21 @@ internal sealed class GitHubForge : IForge, IDisposable
     {
         await Task.WhenAll(_feed.RunAsync(() => Capacity(room), stop), _left.RunAsync(stop));
         // Those that listen have nobody to wait for; those at work go on.
-        _fleet.Want(0);
+        if (!_succeeded) _fleet.Want(0);
+    }
+
+    /// <summary>The fleet goes on: GitHub counts the jobs of its runners, whichever of us began them.</summary>
+    public void Succeed(IForge before)
+    {
+        if (before is not GitHubForge forge) return;
+        forge._succeeded = true;
+        _fleet.Adopt(forge._fleet);
     }
 
     public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)
     {
-        if (_fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
-        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), _options, _host, _brake.Learn);
+        if (_host.Software() is not { } software || _fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
+        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), software, _options, _host, _brake.Learn);
         return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Job(job));
     }
 

@@ -25,4 +25,9 @@ internal sealed record GitHubHost
 /// <summary>A version of GitHub's runner that machines can be given.</summary>
 /// <param name="Version">As in 2.336.0.</param>
 /// <param name="DaysLeft">Until GitHub probably hands it no more jobs; 0 and less: it does not.</param>
-internal sealed record RunnerSoftware(string Version, int DaysLeft);
+/// <param name="Disk">What a machine is given.</param>
+internal sealed record RunnerSoftware(string Version, int DaysLeft, JobDisk Disk)
+{
+    /// <summary>Of its disk, and so the folder it is in.</summary>
+    public const string DiskName = "actions-runner";
+}

@@ -13,7 +13,7 @@ namespace RunnerVm.Sources.GitHub;
 /// </summary>
 /// <param name="ended">Told how it went, after all is cleared up.</param>
 internal sealed class GitHubRunnerJob(
-    string id, FleetRunner runner, RunnerRegistration registration, GitHubRunnerOptions options, GitHubHost host, Action<RunnerReport> ended) : IForgeJob
+    string id, FleetRunner runner, RunnerRegistration registration, RunnerSoftware software, GitHubRunnerOptions options, GitHubHost host, Action<RunnerReport> ended) : IForgeJob
 {
     /// <summary>Asked to stop while it works, the official runner cancels its job and tells GitHub so; that takes it some seconds.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
@@ -40,7 +40,7 @@ internal sealed class GitHubRunnerJob(
         // Before anything of it exists at GitHub: whatever happens to this process, the next one knows of it.
         host.Journal.WriteRunner(id, options.Name, runner.Name);
         var lent = host.Lend();
-        var job = JobOf();
+        var job = JobOf(software.Disk);
         using var file = FileSink.Create(Path.Join(lent.Data.Logs, $"{id}.log"));
         var (outcome, ending) = await RunMachineAsync(lent, job, file);
         // Before GitHub is asked: whoever waits for a runner need not wait for that.
@@ -57,18 +57,19 @@ internal sealed class GitHubRunnerJob(
     {
         await using var log = new JobLog(new RunnerSink(file, runner, registration), new SecretMasker([]), host.Time);
         await using var watch = new RunnerWatch(runner, registration, options, _stop, host.Time);
-        var work = new GitHubRunnerWork(runner, registration, watch, job, log, _stop, host.Time);
+        var work = new GitHubRunnerWork(runner, registration, watch, job, software.Disk, log, _stop, host.Time);
         var outcome = await new JobRun(job, work, lent, log, _stop).RunAsync();
         return (outcome, watch.Ending ?? work.Ending);
     }
 
-    private Job JobOf() => new()
+    private Job JobOf(JobDisk disk) => new()
     {
         Id = id,
         Name = options.Name,
         Image = options.Machine.Image,
         Machine = options.Machine.Request,
         Network = options.Machine.Network,
+        Disks = [disk],
         Timeout = options.Lifetime,
         Steps = [],
     };

@@ -11,12 +11,10 @@ namespace RunnerVm.Sources.GitHub;
 /// GitHub's runner in its machine: started as a listener with its configuration in its environment, and left alone until
 /// it leaves. Its job comes to it from GitHub; the host only reads its lines.
 /// </summary>
+/// <param name="software">The disk with GitHub's runner.</param>
 /// <param name="stop">Of the whole machine; asked when the runner is to go.</param>
-internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration registration, RunnerWatch watch, Job job, JobLog log, StopRequest stop, TimeProvider time) : IJobWork
+internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration registration, RunnerWatch watch, Job job, JobDisk software, JobLog log, StopRequest stop, TimeProvider time) : IJobWork
 {
-    /// <summary>Where its disk is in every guest.</summary>
-    public const string Home = "/opt/actions-runner";
-
     /// <summary>The official runner reads any of its arguments from such a variable, and takes it out before it starts a job.</summary>
     private const string ConfigurationVariable = "ACTIONS_RUNNER_INPUT_JITCONFIG";
 
@@ -61,10 +59,10 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
 
     public Task<JobOutcome> CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease) => Task.FromResult(outcome);
 
-    private static ExecRequest Request(JitConfiguration configuration) => new()
+    private ExecRequest Request(JitConfiguration configuration) => new()
     {
-        Candidates = [[$"{Home}/bin/Runner.Listener", "run"]],
-        WorkingDirectory = Home,
+        Candidates = [[$"{software.Folder}/bin/Runner.Listener", "run"]],
+        WorkingDirectory = software.Folder,
         Environment = new()
         {
             [ConfigurationVariable] = configuration.Encoded,

@@ -40,6 +40,9 @@ internal sealed record GitHubRunnerOptions
 
     public required MachineClass Machine { get; init; }
 
+    /// <summary>Changes with anything that is configured, of the source too; see <see cref="IForge.Fingerprint"/>.</summary>
+    public string Fingerprint { get; init; } = "";
+
     /// <summary>Jobs at once; null: as many as the host takes.</summary>
     public int? Limit { get; init; }
 

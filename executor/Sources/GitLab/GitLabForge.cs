@@ -6,7 +6,7 @@ using RunnerVm.Sources.GitLab.Wire;
 namespace RunnerVm.Sources.GitLab;
 
 /// <summary>One runner entry of one GitLab: asks for jobs and makes each of them something the agent can run.</summary>
-internal sealed class GitLabForge : IForge, IDisposable
+internal sealed class GitLabForge : IForge
 {
     private readonly GitLabRunnerOptions _options;
     private readonly GitLabHost _host;
@@ -22,6 +22,8 @@ internal sealed class GitLabForge : IForge, IDisposable
     }
 
     public string Name => _options.Name;
+
+    public string Fingerprint => _options.Fingerprint;
 
     public MachineSize Largest => _options.Images.Largest;
 

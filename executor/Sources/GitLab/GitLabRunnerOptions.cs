@@ -27,6 +27,9 @@ internal sealed record GitLabRunnerOptions
     /// <summary>What getting a job's sources may take; null: as long as the job.</summary>
     public TimeSpan? GetSourcesTimeout { get; init; }
 
+    /// <summary>Changes with anything that is configured; see <see cref="IForge.Fingerprint"/>.</summary>
+    public string Fingerprint { get; init; } = "";
+
     /// <summary>Enough of the token to tell runners apart, not enough to use it.</summary>
     public string ShortToken => GitLabTokens.Short(Token);
 

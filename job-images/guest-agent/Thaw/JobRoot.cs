@@ -22,7 +22,8 @@ internal static class JobRoot
         MountScratch(disks);
         var scratch = KernelFile.Open(Scratch, Libc.O_RDONLY | Libc.O_DIRECTORY);
         foreach (var folder in (string[])["upper", "work", "workspace", "docker"]) KernelFile.CreateFolders($"{Scratch}/{folder}");
-        MountOverlay();
+        MountOverlay(NewRoot, Disks.LowerFolder, $"{Scratch}/upper", $"{Scratch}/work");
+        foreach (var name in disks.Extra) MountExtra(name);
         // Opened here, bound below: once inside, the scratch disk has no name, and links in the image resolve inside it.
         using var workspaceFolder = KernelFile.Open($"{Scratch}/workspace", Libc.O_PATH | Libc.O_DIRECTORY);
         using var dockerFolder = KernelFile.Open($"{Scratch}/docker", Libc.O_PATH | Libc.O_DIRECTORY);
@@ -47,12 +48,21 @@ internal static class JobRoot
         Mounts.Mount("ext4", disks.Scratch, Scratch, Libc.MS_NOATIME, options);
     }
 
-    private static void MountOverlay()
+    private static void MountOverlay(string target, string lower, string upper, string work)
     {
-        const string layers = $"lowerdir={Disks.LowerFolder},upperdir={Scratch}/upper,workdir={Scratch}/work";
+        var layers = $"lowerdir={lower},upperdir={upper},workdir={work}";
         // volatile (5.10): fsync costs nothing, for the reason above.
-        if (Mounts.TryMount("overlay", "overlay", NewRoot, Libc.MS_NOATIME, $"{layers},volatile") == 0) return;
-        Mounts.Mount("overlay", "overlay", NewRoot, Libc.MS_NOATIME, layers);
+        if (Mounts.TryMount("overlay", "overlay", target, Libc.MS_NOATIME, $"{layers},volatile") == 0) return;
+        Mounts.Mount("overlay", "overlay", target, Libc.MS_NOATIME, layers);
+    }
+
+    /// <summary>A further disk below /opt, where the job may write as on the root; it moves into place with that.</summary>
+    private static void MountExtra(string name)
+    {
+        var (upper, work) = ($"{Scratch}/disks/{name}/upper", $"{Scratch}/disks/{name}/work");
+        KernelFile.CreateFolders(upper);
+        KernelFile.CreateFolders(work);
+        MountOverlay($"{NewRoot}/opt/{name}", Disks.ExtraFolder(name), upper, work);
     }
 
     private static void SwitchRoot()

@@ -32,8 +32,8 @@ public sealed class ImageRecipesTests
     [Theory]
     [InlineData("debian-21", "Did you mean debian-12?")]
     [InlineData("debian-12-nod", "Did you mean debian-12-node?")]
-    [InlineData("../../etc", "Images: debian-12, debian-12-node")]
-    [InlineData("fedora-rawhide", "Images: debian-12, debian-12-node")]
+    [InlineData("../../etc", "Images: debian-12, debian-12-node, github-runner")]
+    [InlineData("fedora-rawhide", "Images: debian-12, debian-12-node, github-runner")]
     public void An_unknown_name_is_answered_with_the_nearest_and_the_list(string name, string expected)
     {
         var recipes = new ImageRecipes(InstallLayout.Find(null, AppContext.BaseDirectory).JobImages);

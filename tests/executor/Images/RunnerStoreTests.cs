@@ -7,6 +7,7 @@ using RunnerVm.Images;
 using RunnerVm.Images.Runners;
 using RunnerVm.Operate;
 using RunnerVm.Store;
+using RunnerVm.Tests.StandIns.GitHub;
 using Xunit;
 
 namespace RunnerVm.Tests.Executor.Images;
@@ -72,6 +73,27 @@ public sealed class RunnerStoreTests : IDisposable
         Assert.Empty(Directory.GetDirectories(_data.Runners));
     }
 
+    [Fact(Timeout = Timeout)]
+    public async Task A_release_is_downloaded_once_and_only_as_it_was_released()
+    {
+        await using var github = await GitHubStandIn.StartAsync();
+        using var releases = new RunnerReleases(new Uri(github.Url, "/api/v3/repos/actions/runner/releases").AbsoluteUri);
+        var archive = await ArchiveAsync(Folder("2.336.0"));
+        github.World.Releases.Publish(new("2.336.0", archive, Now - TimeSpan.FromDays(5)));
+        var latest = await FetchAsync(releases);
+        Assert.Equal(("2.336.0", 85), (latest.Version, latest.DaysLeft(Now)));
+        await FetchAsync(releases, "v2.336.0");
+        Assert.Equal(1, github.World.Requests.Count("GET", "/download/", 200));
+
+        github.World.Releases.Publish(new("2.337.0", await ArchiveAsync(Folder("2.337.0")), Now) { DigestInNotes = true });
+        Assert.Equal("2.337.0", (await FetchAsync(releases, "2.337.0")).Version);
+        github.World.Releases.Publish(new("2.338.0", archive, Now) { Digest = new('0', 64) });
+        github.World.Releases.Publish(new("2.339.0", archive, Now) { Digest = "" });
+        foreach (var (version, reason) in ((string, string)[])[("2.338.0", "not 000"), ("2.339.0", "names no SHA-256"), ("2.1.0", "there is no version 2.1.0")])
+            Assert.Contains(reason, (await Assert.ThrowsAsync<UserException>(() => FetchAsync(releases, version))).Message);
+        Assert.Equal(["2.337.0", "2.336.0"], _store.List().Select(static d => d.Version));
+    }
+
     [Theory(Timeout = Timeout)]
     [InlineData(10, CheckStatus.Ok, "2.336.0, about 80 days left")]
     [InlineData(61, CheckStatus.Warn, "2.336.0, about 29 days left")]
@@ -85,6 +107,9 @@ public sealed class RunnerStoreTests : IDisposable
 
     private Task<RunnerDisk> FetchAsync(string from, string? sha256 = null, DateTimeOffset? released = null) =>
         _store.FetchAsync(from, sha256, released, new Progress<BuildProgress>(), TestContext.Current.CancellationToken);
+
+    private Task<RunnerDisk> FetchAsync(RunnerReleases releases, string? version = null) =>
+        _store.FetchReleaseAsync(releases, version, new Progress<BuildProgress>(), TestContext.Current.CancellationToken);
 
     private string Folder(string version)
     {

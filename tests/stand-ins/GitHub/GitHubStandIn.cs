@@ -46,6 +46,7 @@ public sealed class GitHubStandIn : IAsyncDisposable
         new RestApi(world).Map(application);
         new ScaleSetService(world).Map(application);
         new Broker(world).Map(application);
+        world.Releases.Map(application, world);
         await application.StartAsync();
         world.Url = new(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         return new(application, world);

@@ -33,6 +33,9 @@ public sealed partial class GitHubWorld : IDisposable
 
     public TokenBook Tokens { get; }
 
+    /// <summary>Of the official runner.</summary>
+    public Releases Releases { get; } = new();
+
     /// <summary>Requests left, said instead of the count; null: counted.</summary>
     public int? RateLimitRemaining { get; set; }
 

@@ -3,7 +3,7 @@ namespace RunnerVm.Sources.GitHub.Runners;
 /// <summary>One runner of a fleet, from the wish for it to its end. Whoever runs its machine moves it forward.</summary>
 internal sealed class FleetRunner : IDisposable
 {
-    private readonly RunnerFleet _fleet;
+    private volatile RunnerFleet _fleet;
     private readonly CancellationTokenSource _retired = new();
     private readonly CancellationTokenSource _completed = new();
     private readonly TaskCompletionSource _listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -49,6 +49,8 @@ internal sealed class FleetRunner : IDisposable
         _retired.Dispose();
         _completed.Dispose();
     }
+
+    internal void MoveTo(RunnerFleet fleet) => _fleet = fleet;
 
     internal void Moved(RunnerState state)
     {

@@ -65,6 +65,27 @@ internal sealed class RunnerFleet(string prefix, TimeProvider time)
         }
     }
 
+    /// <summary>Takes over the runners of a fleet that takes no more wishes. They end here.</summary>
+    public void Adopt(RunnerFleet before)
+    {
+        List<FleetRunner> runners;
+        List<(string, DateTimeOffset)> unsettled;
+        List<string> completed;
+        lock (before._gate)
+        {
+            (runners, unsettled, completed) = ([.. before._runners], [.. before._unsettled], [.. before._completedEarly]);
+            before._runners.Clear();
+            foreach (var runner in runners) runner.MoveTo(this);
+        }
+
+        lock (_gate)
+        {
+            _runners.AddRange(runners.Where(static r => r.State != RunnerState.Ended));
+            _unsettled.AddRange(unsettled);
+            _completedEarly.UnionWith(completed);
+        }
+    }
+
     /// <summary>Waits until a runner is wanted that there is not.</summary>
     public async Task WaitAsync(CancellationToken cancellationToken)
     {

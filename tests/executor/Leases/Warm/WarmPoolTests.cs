@@ -106,7 +106,7 @@ public sealed class WarmPoolTests
     }
 
     internal static WarmKind Kind(string name, int wanted) =>
-        new(new(name, []), new(new MachineFiles("", "", ""), 1, 512, Mib, Network: true), name, wanted);
+        new(new(name, []), new(new MachineFiles("", "", ""), 1, 512, Mib, Network: true, Disks: []), name, wanted);
 
     private WarmPool Start(params WarmKind[] kinds) => Start(new WarmPoolOptions { MostBytes = long.MaxValue, AvailableBytes = static () => 100_000 * Mib }, kinds);
 

@@ -61,7 +61,7 @@ internal sealed class GitHubBench : IAsyncDisposable
 
     public BenchRunner Runner { get; } = new();
 
-    public RunnerSoftware? Software { get; set; } = new("2.336.0", 60);
+    public RunnerSoftware? Software { get; set; } = new("2.336.0", 60, new(RunnerSoftware.DiskName, "/none"));
 
     /// <summary>Awaited while a machine's files are made ready.</summary>
     public Func<CancellationToken, Task> Preparing { get; set; } = static _ => Task.CompletedTask;
@@ -106,8 +106,13 @@ internal sealed class GitHubBench : IAsyncDisposable
     public GitHubBench Again() => new(this);
 
     /// <summary>Runs the agent until it is drained.</summary>
-    public Task RunAsync(int jobs = 2) => Task.Run(() => new Daemon(
-        [Forge], new Capacity(jobs, new(jobs, jobs * 1024)), new OrphanSweeper(new RunLedger(Data, TimeProvider.System), TimeProvider.System), Stop, Host.Log, TimeProvider.System).RunAsync());
+    public Task RunAsync(int jobs = 2) => Task.Run(Daemon(jobs).RunAsync);
+
+    public Daemon Daemon(int jobs) => new(
+        [Forge], new Capacity(jobs, new(jobs, jobs * 1024)), new OrphanSweeper(new RunLedger(Data, TimeProvider.System), TimeProvider.System), Stop, Host.Log, TimeProvider.System);
+
+    /// <summary>Another with the options of now.</summary>
+    public GitHubForge NewForge() => new(Source, Options, _api, Host);
 
     public StandInJob Queue(string script = "true") => World.QueueScript("acme/app", Label, script);
 

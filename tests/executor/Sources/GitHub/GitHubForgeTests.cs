@@ -38,7 +38,7 @@ public sealed class GitHubForgeTests
         var log = await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(bench.Data.Logs, "gh-*.log")), TestContext.Current.CancellationToken);
         Assert.Contains("Listening for Jobs", log);
         Assert.Contains("Running job: job-1", log);
-        Assert.Contains("acme/app run", log);
+        Assert.Contains("job-1: succeeded", log);
     }
 
     [Fact(Timeout = Timeout)]
@@ -142,7 +142,7 @@ public sealed class GitHubForgeTests
     {
         await using var bench = await GitHubBench.StartAsync();
         if (why == "no version") bench.Software = null;
-        if (why == "past its time") bench.Software = new("2.300.0", 0);
+        if (why == "past its time") bench.Software = new("2.300.0", 0, new(RunnerSoftware.DiskName, "/none"));
         if (why == "refused by GitHub")
         {
             bench.Runner.LastWords = "Runner version v2.336.0 is deprecated and cannot receive messages.";
@@ -182,6 +182,28 @@ public sealed class GitHubForgeTests
         await second.UntilAsync(() => second.World.Runners.Count == 0, "the end of what was left");
         Assert.DoesNotContain(second.Log.Lines, static l => l.Contains("already has an active session", StringComparison.Ordinal));
         await second.DrainAsync(running);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_label_added_while_a_job_runs_counts_at_once_and_the_job_runs_on()
+    {
+        await using var bench = await GitHubBench.StartAsync();
+        var daemon = bench.Daemon(jobs: 2);
+        var running = Task.Run(daemon.RunAsync, CancellationToken.None);
+        var before = bench.Queue("wait");
+        await bench.UntilAsync(() => before.Status == "in_progress", "the job's start");
+        bench.Options = bench.Options with { Labels = [GitHubBench.Label, "added"], Fingerprint = "changed" };
+        daemon.Replace([bench.NewForge()]);
+        var after = bench.World.QueueScript("acme/app", "added", "true");
+        await bench.EndedAsync(after);
+        Assert.Equal(("in_progress", "success"), (before.Status, after.Conclusion));
+        bench.World.Cancel(before);
+        await bench.EndedAsync(before);
+        await bench.DrainAsync(running);
+        Assert.Equal((1, 1), (before.Starts, after.Starts));
+        // No runner too many was begun for the one that a forge before began.
+        Assert.Equal(2, bench.Log.Lines.Count(static l => l.EndsWith(" begins", StringComparison.Ordinal)));
+        Assert.Single(bench.World.ScaleSets);
     }
 
     [Fact(Timeout = Timeout)]

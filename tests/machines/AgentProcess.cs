@@ -3,10 +3,10 @@ using RunnerVm.Tests.StandIns.GitLab;
 using Tmds.Linux;
 using Xunit;
 
-namespace RunnerVm.Tests.Machines.GitLab;
+namespace RunnerVm.Tests.Machines;
 
 /// <summary>
-/// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of GitLab into machines of a home's kind.
+/// <c>runnervm agent</c> as a service manager runs it, taking jobs from a stand-in of a forge into machines of a home's kind.
 /// Disposing kills it; what it logged is the test's output.
 /// </summary>
 internal sealed class AgentProcess : IDisposable
@@ -19,18 +19,15 @@ internal sealed class AgentProcess : IDisposable
     private readonly Task _reading;
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private AgentProcess(GitLabStandIn server, SnapshotHome home, int jobs)
+    private AgentProcess(string configuration, IReadOnlyDictionary<string, string> environment)
     {
-        _folder.Write("agent.yml", $$"""
-            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
-            runner: {executor: qemu, memory: 256MB, disk: 1GB}
-            gitlab:
-              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
-            """);
-        _process = Runner.Start(_folder.Path, ["agent", "--config", _folder.File("agent.yml")], new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
+        _folder.Write("agent.yml", configuration);
+        _process = Runner.Start(_folder.Path, ["agent", "--config", ConfigurationPath], environment);
         _process.StandardInput.Close();
         _reading = ReadAsync();
     }
+
+    public string ConfigurationPath => _folder.File("agent.yml");
 
     /// <summary>Own processor time so far, without its machines'.</summary>
     public TimeSpan ProcessorTime
@@ -54,10 +51,20 @@ internal sealed class AgentProcess : IDisposable
     /// <param name="jobs">Machines at once.</param>
     public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs)
     {
-        var agent = new AgentProcess(server, home, jobs);
+        var agent = Create(
+            $$"""
+            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
+            runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            gitlab:
+              - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
+            """,
+            new Dictionary<string, string>(home.Environment()) { ["STAND_IN_TOKEN"] = GitLabStandIn.RunnerToken });
         await agent.WaitForLineAsync("Takes up to");
         return agent;
     }
+
+    /// <summary>Starts one with any configuration, and waits for nothing.</summary>
+    public static AgentProcess Create(string configuration, IReadOnlyDictionary<string, string> environment) => new(configuration, environment);
 
     public async Task WaitForLineAsync(string text)
     {

@@ -1,0 +1,78 @@
+using RunnerVm.Tests.StandIns.GitHub;
+using Xunit;
+
+namespace RunnerVm.Tests.Machines.GitHub;
+
+/// <summary>
+/// A data directory with a runner on a disk and a snapshot of machines that have it. The runner is a script of ours, or the
+/// official one where RUNNERVM_ACTIONS_RUNNER_DIR names its folder.
+/// </summary>
+public sealed class RunnerHome : IAsyncLifetime
+{
+    public const string OfficialVariable = "RUNNERVM_ACTIONS_RUNNER_DIR";
+
+    private readonly TestFolder _folder = new();
+
+    public string Path { get; } = Directory.CreateTempSubdirectory("rv-").FullName;
+
+    /// <summary>Folder of the official runner, or null.</summary>
+    internal static string? Official => Environment.GetEnvironmentVariable(OfficialVariable) is { Length: > 0 } folder ? folder : null;
+
+    internal string[] Kind => ["--memory", "256MB", "--disk", "1GB", "--read-only-disk", $"actions-runner={Directory.GetFiles(System.IO.Path.Join(Path, "runners"), "*.erofs").Single()}"];
+
+    internal IReadOnlyDictionary<string, string> Variables => new Dictionary<string, string> { ["RUNNERVM_HOME"] = Path };
+
+    public async ValueTask InitializeAsync()
+    {
+        SnapshotHome.LinkImages(Path);
+        (await RunAsync("runner", "fetch", "--from", Script(), "--released", DateTime.UtcNow.ToString("yyyy-MM-dd"))).ExpectExit(0);
+        (await RunAsync(["snapshot", "create", .. Kind])).ExpectExit(0);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _folder.Dispose();
+        Directory.Delete(Path, recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    internal Task<Finished> RunAsync(params string[] arguments) => Runner.RunAsync(Path, arguments, Variables, limit: TimeSpan.FromMinutes(10));
+
+    /// <summary>What --check says of a configuration's sources.</summary>
+    internal async Task<Finished> CheckAsync(string sources)
+    {
+        _folder.Write("check.yml", $"capacity: {{jobs: 1, cpus: 1, memory: 256MB}}\nrunner: {{executor: qemu, memory: 256MB, disk: 1GB}}\n{sources}\n");
+        return await RunAsync("agent", "--check", "--config", _folder.File("check.yml"));
+    }
+
+    /// <summary>An agent that serves the label "small" of acme.</summary>
+    /// <param name="runner">More words for its kind of runner, each with a comma before it.</param>
+    internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, string runner = "")
+    {
+        server.World.RunnerUrl = new($"http://host.runnervm.internal:{server.Url.Port}");
+        var agent = AgentProcess.Create(
+            $$"""
+            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
+            runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            github:
+              - url: {{server.Url}}acme
+                token: {env: STAND_IN_TOKEN}
+                network: {allow: ["host:{{server.Url.Port}}"]}
+                runners: [{labels: small, image: debian-12, scale-set: small-tests{{runner}}}]
+            """,
+            new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
+        await agent.WaitForLineAsync("Takes up to");
+        return agent;
+    }
+
+    private string Script()
+    {
+        var bin = _folder.File("runner/bin");
+        Directory.CreateDirectory(bin);
+        var listener = System.IO.Path.Join(bin, "Runner.Listener");
+        File.Copy(System.IO.Path.Join(Runner.Root, "tests", "machines", "GitHub", "runner.sh"), listener);
+        File.SetUnixFileMode(listener, (UnixFileMode)0b111_101_101);
+        File.WriteAllText(listener + ".deps.json", """{"libraries": {"Runner.Listener/2.999.0": {"type": "project"}}}""");
+        return _folder.File("runner");
+    }
+}
