@@ -41,12 +41,14 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Capacity = ReadCapacity(root, machine),
             Engine = machine.Engine,
             Isolation = machine.Isolation,
+            Warm = ReadWarm(root, machine, network ?? NetworkRequest.OpenInternet),
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
             Listen = ReadListen(root),
             GitHub = ReadGitHub(root, machine, network ?? NetworkRequest.OpenInternet),
         };
         if (!root.Has("gitlab") && !root.Has("github")) problems.Add(root.Position, "there is nowhere to take jobs from; write \"gitlab\" or \"github\" with a list of sources");
         CheckSizes(root, options);
+        CheckWarm(root, options);
         return options;
     }
 

@@ -15,6 +15,9 @@ internal sealed record AgentOptions
 
     public required Isolation Isolation { get; init; }
 
+    /// <summary>Machines that wait for jobs of their kind.</summary>
+    public IReadOnlyList<WarmImage> Warm { get; init; } = [];
+
     public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
 
     public required IReadOnlyList<GitHubSourceOptions> GitHub { get; init; }

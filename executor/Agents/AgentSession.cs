@@ -2,6 +2,7 @@ using RunnerVm.Agents.Metrics;
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
+using RunnerVm.Leases.Warm;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
 using RunnerVm.Sources;
@@ -27,6 +28,7 @@ internal sealed class AgentSession : IDisposable
     private readonly ILogger _log;
     private readonly TimeProvider _time;
     private readonly AgentMetrics _metrics;
+    private WarmImages? _warm;
 
     private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics)
     {
@@ -59,6 +61,12 @@ internal sealed class AgentSession : IDisposable
             var ledger = new RunLedger(data, time);
             var snapshots = new SnapshotStore(data, time);
             await snapshots.SweepAsync(cancellationToken);
+            var keeper = snapshotUse == SnapshotUse.Off ? null : chosen.Engine as ISnapshottingEngine;
+            var warm = options.Warm.Count == 0 || keeper is null ? null : new WarmImages(
+                options.Warm,
+                new(keeper, new MachineFileStore(data, layout, time), new SnapshotMaker(snapshots, ledger, new ScratchDisks(data, time), time), new WarmStart(ledger, keeper),
+                    new CloneRecord(new FactCache(data)), new() { MostBytes = (long)options.Capacity.Size.MemoryMib << 20, AvailableBytes = HostMemory.AvailableBytes }),
+                log, time);
             var gitLab = new GitLabHost
             {
                 Lend = Lend,
@@ -78,16 +86,17 @@ internal sealed class AgentSession : IDisposable
                 Journal = new(journal),
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab, gitHub, metrics);
+            return new(options, ledger, held, journal, gitLab, gitHub, metrics) { _warm = warm };
 
             JobHost Lend() => new()
             {
                 Data = data,
                 Ledger = ledger,
-                PrepareFiles = new MachineFileStore(data, layout, time).PrepareAsync,
+                PrepareFiles = new MachineFileStore(data, layout, time, chosen.Engine.BootsKernel).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
                 Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
+                Warm = warm is null ? null : new WarmShelf(warm, keeper!, tellsOfNone: false, time),
                 Time = time,
                 PhaseEnded = metrics.PhaseEnded,
                 JobEnded = metrics.JobEnded,
@@ -120,6 +129,8 @@ internal sealed class AgentSession : IDisposable
             supervisor.Status(Status(daemon.Forges));
         });
         await using var draining = stop.Draining.Register(() => supervisor.Stopping("Waits for the jobs that run"));
+        await using var warm = _warm;
+        warm?.Start();
         await daemon.RunAsync();
         _log.Information("Stopped; no job is left");
     }

@@ -60,7 +60,7 @@ internal sealed class ExecSession(ExecSession.Settings settings)
             ScratchDisks = new ScratchDisks(data, time),
             Engine = engine.Engine,
             Snapshots = snapshots,
-            Warm = settings.Pool && engine.Engine is ISnapshottingEngine keeps ? new(new PoolClient(data, time), keeps, time) : null,
+            Warm = settings.Pool && engine.Engine is ISnapshottingEngine keeps ? new(new PoolClient(data, time), keeps, tellsOfNone: true, time) : null,
             Time = time,
             EgressOptions = new() { DnsServers = settings.DnsServers },
             ArtifactsPath = settings.ArtifactsPath,

@@ -84,7 +84,7 @@ internal sealed class GitLabKeeper(KeeperOrder order)
         {
             Data = data,
             Ledger = ledger,
-            PrepareFiles = new MachineFileStore(data, layout, _time).PrepareAsync,
+            PrepareFiles = new MachineFileStore(data, layout, _time, engine.Engine.BootsKernel).PrepareAsync,
             ScratchDisks = new ScratchDisks(data, _time),
             Engine = engine.Engine,
             Time = _time,

@@ -113,7 +113,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
     {
         if (host.Warm is null) return null;
         var (machine, said) = await host.Warm.TakeAsync(MachineKind.Of(job, files), stop.Asked);
-        await log.NoticeAsync(said);
+        if (said is not null) await log.NoticeAsync(said);
         return machine;
     }
 

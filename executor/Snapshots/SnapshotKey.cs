@@ -13,7 +13,7 @@ namespace RunnerVm.Snapshots;
 internal sealed record SnapshotKey(string Name, IReadOnlyList<string> Inputs)
 {
     /// <summary>Raised when the folder's layout, or what is done to the guest before it is laid down, changes.</summary>
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
 
     /// <summary>Looks at files' names, sizes and times, not into them.</summary>
     public static async Task<SnapshotKey> ForAsync(ISnapshottingEngine engine, MachineKind kind, CancellationToken cancellationToken)

@@ -14,7 +14,6 @@ namespace RunnerVm.Snapshots;
 internal sealed class SnapshotMaker(SnapshotStore store, RunLedger ledger, ScratchDisks disks, TimeProvider time)
 {
     private const string SiteName = "snapshot";
-    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
 
     /// <summary>Beside what its files take, so much of the disk is left to others.</summary>
@@ -59,8 +58,7 @@ internal sealed class SnapshotMaker(SnapshotStore store, RunLedger ledger, Scrat
             await using var guest = await GuestSession.ConnectAsync(machine.GuestStream, RefuseAsync, patience.Token);
             await guest.FreezeAsync(new() { Workspace = StepPlan.Workspace, Network = kind.Network, Shell = StepPlan.DefaultCandidates }, patience.Token);
             await WarmUp.RunAsync(guest, time, patience.Token);
-            // What the kernel does once things are over (grace periods, timers, freed cgroups) is done here, not in each copy.
-            await Task.Delay(Rest, time, patience.Token);
+            await Quiet.WaitAsync(machine.ProcessId, time, patience.Token);
             await machine.SaveAsync(patience.Token);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

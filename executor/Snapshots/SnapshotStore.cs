@@ -25,7 +25,7 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
 
     /// <summary>
     /// The snapshot of that key, unharmed. One that is not is thrown away; <see cref="SnapshotFinding.ThrownAway"/> says why. Costs
-    /// some file attributes and a small file; after a restart of the host once the time to read what is in the files.
+    /// some file attributes and a small file; after a restart of the host, and once an hour, the time to read what is in the files.
     /// </summary>
     public SnapshotFinding Find(SnapshotKey key)
     {
@@ -34,7 +34,7 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
         if (Read(folder) is not { } snapshot) return ThrowAway(folder, "its manifest cannot be read");
         try
         {
-            if (Check(snapshot, out var harmed) is not { } sealedAgain) return ThrowAway(folder, $"its {harmed} is not what was written");
+            if (Check(snapshot, time.GetUtcNow(), out var harmed) is not { } sealedAgain) return ThrowAway(folder, $"its {harmed} is not what was written");
             if (sealedAgain != snapshot.Manifest) Write(folder, sealedAgain);
             File.SetLastWriteTimeUtc(Path.Combine(folder, ManifestName), time.GetUtcNow().UtcDateTime);
             return new(snapshot, null);
@@ -57,7 +57,8 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
         var (memory, state) = Snapshot.FilesIn(folder);
         var scratch = Snapshot.ScratchIn(folder);
         var bytes = SparseFile.AllocatedBytes(memory) + SparseFile.AllocatedBytes(state) + SparseFile.AllocatedBytes(scratch);
-        Write(folder, new(key.Inputs, time.GetUtcNow(), bytes, FileSeal.Of(memory), FileSeal.Of(state), FileSeal.Of(scratch)));
+        var now = time.GetUtcNow();
+        Write(folder, new(key.Inputs, now, bytes, FileSeal.Of(memory, now), FileSeal.Of(state, now), FileSeal.Of(scratch, now)));
         var target = PathOf(key.Name);
         Delete(target);
         Directory.Move(folder, target);
@@ -136,15 +137,15 @@ internal sealed class SnapshotStore(DataDirectory data, TimeProvider time)
     }
 
     /// <returns>The manifest, with fresh seals where digests had to be looked at; null where a file is not what it was.</returns>
-    private static SnapshotManifest? Check(Snapshot snapshot, out string harmed)
+    private static SnapshotManifest? Check(Snapshot snapshot, DateTimeOffset now, out string harmed)
     {
         var (manifest, files) = (snapshot.Manifest, snapshot.Files);
         harmed = "state";
-        if (manifest.State.Check(files.State) is not { } state || SparseFile.Digest(files.State) != state.Digest) return null;
+        if (manifest.State.Check(files.State, now) is not { } state || SparseFile.Digest(files.State) != state.Digest) return null;
         harmed = "scratch disk";
-        if (manifest.Scratch.Check(snapshot.Scratch) is not { } scratch) return null;
+        if (manifest.Scratch.Check(snapshot.Scratch, now) is not { } scratch) return null;
         harmed = "memory";
-        if (manifest.Memory.Check(files.Memory) is not { } memory) return null;
+        if (manifest.Memory.Check(files.Memory, now) is not { } memory) return null;
         return manifest with { State = state, Scratch = scratch, Memory = memory };
     }
 

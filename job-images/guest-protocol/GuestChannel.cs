@@ -32,7 +32,7 @@ public sealed class GuestChannel : IAsyncDisposable
         (_connection, Id, Kind, Request, _window, _grantable) = (connection, id, kind, request, window, window);
         _credit = new(id, peerCredit);
         // Whoever does not wait for the result must not bring the process down when the channel is reset.
-        _ = _result.Task.ContinueWith(static t => t.Exception, TaskContinuationOptions.OnlyOnFaulted);
+        _ = _result.Task.ContinueWith(static t => t.Exception, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously);
     }
 
     /// <summary>Number on the wire; never used twice on a connection.</summary>

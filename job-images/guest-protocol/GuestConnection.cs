@@ -16,7 +16,7 @@ public sealed class GuestConnection : IAsyncDisposable
     private readonly Stream _stream;
     private readonly Role _role;
     private readonly byte[] _hello;
-    private readonly OutboundQueue _outbound = new();
+    private readonly OutboundQueue _outbound;
     private readonly ConcurrentDictionary<uint, GuestChannel> _channels = new();
     private readonly Channel<GuestChannel> _accepted = Channel.CreateUnbounded<GuestChannel>(new() { SingleWriter = true });
     private readonly CancellationTokenSource _stop = new();
@@ -29,7 +29,7 @@ public sealed class GuestConnection : IAsyncDisposable
 
     private GuestConnection(Stream stream, Role role, byte[] hello)
     {
-        (_stream, _role, _hello) = (stream, role, hello);
+        (_stream, _role, _hello, _outbound) = (stream, role, hello, new(stream as IDirectWriter));
         ResetNumbers();
     }
 
@@ -104,6 +104,12 @@ public sealed class GuestConnection : IAsyncDisposable
         get => _mayBeginAfresh;
         set => _mayBeginAfresh = value;
     }
+
+    /// <summary>
+    /// Asked first for every channel the peer opens, on the thread that reads the stream: true takes the channel, and no more is read until
+    /// then. What it says no to comes out of <see cref="AcceptAsync"/>.
+    /// </summary>
+    public Func<GuestChannel, bool>? TakesAtOnce { get; set; }
 
     public async ValueTask DisposeAsync()
     {
@@ -311,7 +317,7 @@ public sealed class GuestConnection : IAsyncDisposable
         var channel = new GuestChannel(this, id, prefix.Kind, payload[OpenPrefix.Size..].ToArray(), window, prefix.Credit);
         _channels[id] = channel;
         GrantCredit(id, window);
-        _accepted.Writer.TryWrite(channel);
+        if (TakesAtOnce?.Invoke(channel) != true) _accepted.Writer.TryWrite(channel);
     }
 
     private Role PeerRole => _role == Role.Host ? Role.Guest : Role.Host;

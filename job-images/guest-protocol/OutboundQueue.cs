@@ -7,7 +7,11 @@ namespace RunnerVm.GuestProtocol;
 /// for room, answers (credit, resets) never wait, so the reading loop cannot be blocked by a peer that does not read;
 /// what such a peer can pile up is bounded by <see cref="Limits.MaxUnreadAnswers"/>.
 /// </summary>
-internal sealed class OutboundQueue
+/// <param name="direct">
+/// Where a stream can take bytes without waiting, a frame that none is ahead of is written by whoever adds it: waking the pump for it
+/// is most of what a short answer costs.
+/// </param>
+internal sealed class OutboundQueue(IDirectWriter? direct)
 {
     private const int HighWater = 256 * 1024;
 
@@ -18,6 +22,7 @@ internal sealed class OutboundQueue
     private TaskCompletionSource? _room;
     private Exception? _failure;
     private bool _completed;
+    private bool _pumping;
 
     /// <summary>Adds a frame; completes at once, or when earlier frames have been written far enough.</summary>
     public ValueTask AddAsync(FrameHeader header, ReadOnlySpan<byte> payload)
@@ -78,12 +83,14 @@ internal sealed class OutboundQueue
                 (batch, _filling, _draining) = (_filling, _draining, _filling);
                 (room, _room) = (_room, null);
                 if (!_completed) _work = NewSource();
+                _pumping = true;
             }
 
             room?.TrySetResult();
             await stream.WriteAsync(batch.WrittenMemory, cancellationToken);
             await stream.FlushAsync(cancellationToken);
             batch.ResetWrittenCount();
+            lock (_lock) _pumping = false;
         }
     }
 
@@ -99,7 +106,25 @@ internal sealed class OutboundQueue
         header.Write(_filling.GetSpan(Limits.HeaderSize));
         _filling.Advance(Limits.HeaderSize);
         _filling.Write(payload);
-        _work.TrySetResult();
+        if (!TryWriteNow_NeedsLock()) _work.TrySetResult();
+    }
+
+    /// <returns>Whether nothing is left for the pump.</returns>
+    private bool TryWriteNow_NeedsLock()
+    {
+        if (direct is null || _pumping) return false;
+        var written = direct.TryWrite(_filling.WrittenSpan);
+        if (written < _filling.WrittenCount)
+        {
+            // The pump writes the rest, and it is the pump that meets the error if that is why.
+            _draining.Write(_filling.WrittenSpan[written..]);
+            (_filling, _draining) = (_draining, _filling);
+            _draining.ResetWrittenCount();
+            return false;
+        }
+
+        _filling.ResetWrittenCount();
+        return true;
     }
 
     private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -49,12 +49,14 @@ internal sealed class AgentProcess : IDisposable
 
     /// <summary>Starts one and waits until it takes jobs.</summary>
     /// <param name="jobs">Machines at once.</param>
-    public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs)
+    /// <param name="warm">Machines that wait.</param>
+    public static async Task<AgentProcess> StartAsync(GitLabStandIn server, SnapshotHome home, int jobs, int warm = 0)
     {
         var agent = Create(
             $$"""
             capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
             runner: {executor: qemu, memory: 256MB, disk: 1GB}
+            images: [{{(warm > 0 ? $"{{warm: {warm}}}" : "")}}]
             gitlab:
               - {name: stand-in, url: "{{server.Url}}", token: {env: STAND_IN_TOKEN}, check-interval: 100ms, images: [{match: "debian:*"}]}
             """,

@@ -22,10 +22,14 @@ public sealed class SnapshotHome : IAsyncLifetime
     /// <summary>The folder of the one snapshot.</summary>
     internal string Snapshot => Directory.GetDirectories(Snapshots).Single(static f => System.IO.Path.GetFileName(f)[0] != '.');
 
+    /// <summary>Of the snapshot, also while it is away.</summary>
+    internal string Name { get; private set; } = "";
+
     public async ValueTask InitializeAsync()
     {
         LinkImages(Path);
         await MakeAsync();
+        Name = System.IO.Path.GetFileName(Snapshot);
     }
 
     public ValueTask DisposeAsync()
@@ -48,8 +52,10 @@ public sealed class SnapshotHome : IAsyncLifetime
     internal Task<Finished> RunAsync(string[] arguments) => Runner.RunAsync(Path, arguments, Environment(), limit: TimeSpan.FromMinutes(10));
 
     /// <summary>A job in a machine of the kind.</summary>
-    internal Task<Finished> ExecAsync(string job, params string[] options) =>
-        Runner.ExecAsync(job, ["--engine", "qemu", .. Kind, .. options], Environment(), limit: TimeSpan.FromMinutes(5));
+    internal Task<Finished> ExecAsync(string job, params string[] options) => ExecAsync(job, Environment(), options);
+
+    internal static Task<Finished> ExecAsync(string job, IReadOnlyDictionary<string, string> environment, params string[] options) =>
+        Runner.ExecAsync(job, ["--engine", "qemu", .. Kind, .. options], environment, limit: TimeSpan.FromMinutes(5));
 
     internal RunningJob Start(string job, params string[] options) => RunningJob.Start(job, ["--engine", "qemu", .. Kind, .. options], environment: Environment());
 

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Boot;
 
@@ -8,7 +9,7 @@ namespace RunnerVm.GuestAgent.Boot;
 /// of the stream's own, which then also runs the reader's next steps: no hand-over to the pool between frames. Writes
 /// wait in place, on the writer's thread.
 /// </summary>
-internal sealed unsafe class DescriptorStream : Stream
+internal sealed unsafe class DescriptorStream : Stream, IDirectWriter
 {
     private readonly Func<SafeFileHandle>? _reconnect;
     private SafeFileHandle _file;
@@ -21,7 +22,7 @@ internal sealed unsafe class DescriptorStream : Stream
     public DescriptorStream(SafeFileHandle file, Func<SafeFileHandle>? reconnect = null)
     {
         (_file, _reconnect) = (file, reconnect);
-        new Thread(WaitForReads, 256 * 1024) { IsBackground = true, Name = "stream" }.Start();
+        new Thread(WaitForReads, 1024 * 1024) { IsBackground = true, Name = "stream" }.Start();
     }
 
     public override bool CanRead => true;
@@ -78,6 +79,28 @@ internal sealed unsafe class DescriptorStream : Stream
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    public int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        var written = 0;
+        try
+        {
+            while (written < bytes.Length && !_closed)
+            {
+                nint count;
+                // SAFETY: the span is pinned for the length of the call.
+                fixed (byte* start = bytes) count = Libc.write(_file, start + written, (nuint)(bytes.Length - written));
+                if (count <= 0) break;
+                written += (int)count;
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed in this moment.
+        }
+
+        return written;
     }
 
     public override void Flush()

@@ -17,21 +17,40 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
     /// <summary>Serves until the connection ends.</summary>
     public async Task RunAsync()
     {
+        host.Connection.TakesAtOnce = TryServeAtOnce;
         await foreach (var channel in host.Connection.AcceptAsync(CancellationToken.None))
         {
-            // These are alone: nothing else may see a machine that is not yet itself.
-            if (channel.Kind is ChannelKind.Thaw or ChannelKind.Freeze)
-            {
-                await ServeAsync(channel);
-                continue;
-            }
-
-            var serving = Task.Run(() => ServeAsync(channel));
-            _running[channel.Id] = serving;
-            _ = serving.ContinueWith(_ => _running.TryRemove(channel.Id, out Task? _), TaskScheduler.Default);
+            // One that came before anybody asked.
+            if (!TryServeAtOnce(channel)) Serve(channel, Task.Run(() => ServeAsync(channel)));
         }
 
         await Task.WhenAll(_running.Values);
+    }
+
+    /// <summary>
+    /// Thaw and freeze are alone: nothing else may see a machine that is not yet itself. The first step is started where its request is read,
+    /// without the way over two other threads that a restored machine would have to go for the first time; then it is waited for like all else.
+    /// Later ones are not: what they start in is a job's by then, and could hold up whoever reads.
+    /// </summary>
+    private bool TryServeAtOnce(GuestChannel channel)
+    {
+        switch (channel.Kind)
+        {
+            case ChannelKind.Thaw or ChannelKind.Freeze:
+                ServeAsync(channel).GetAwaiter().GetResult();
+                return true;
+            case ChannelKind.Exec when _workplace is { IsFresh: true }:
+                Serve(channel, ServeAsync(channel));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void Serve(GuestChannel channel, Task serving)
+    {
+        _running[channel.Id] = serving;
+        _ = serving.ContinueWith(_ => _running.TryRemove(channel.Id, out Task? _), TaskScheduler.Default);
     }
 
     private async Task ServeAsync(GuestChannel channel)

@@ -22,8 +22,7 @@ internal static class ExecCall
         try
         {
             environment = StepEnvironment.Complete(request.Environment);
-            folder = FindFolder(request.WorkingDirectory, workplace.Workspace);
-            command = CommandChoice.Find(request.Candidates, environment["PATH"], folder, script?.Path);
+            (command, folder) = waiting?.Answer(request) ?? Find(request, environment, workplace, script);
             StepEnvironment.AddShell(environment, command.Program);
             step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper, waiting);
         }
@@ -48,6 +47,12 @@ internal static class ExecCall
             if (end.ExitCode != 0) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
             channel.Close(Messages.Write(result, Messages.Default.ExecResult));
         }
+    }
+
+    private static (CommandChoice Command, string Folder) Find(ExecRequest request, Dictionary<string, string> environment, Workplace workplace, ScriptFile? script)
+    {
+        var folder = FindFolder(request.WorkingDirectory, workplace.Workspace);
+        return (CommandChoice.Find(request.Candidates, environment["PATH"], folder, script?.Path), folder);
     }
 
     private static string FindFolder(string? wanted, string workspace)

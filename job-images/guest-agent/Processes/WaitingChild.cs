@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using RunnerVm.GuestAgent.Native;
+using RunnerVm.GuestProtocol;
 
 namespace RunnerVm.GuestAgent.Processes;
 
@@ -22,6 +23,7 @@ internal sealed unsafe class WaitingChild : IDisposable
     private readonly SafeFileHandle _go;
     private readonly string _folder;
     private WaitingShell? _shell;
+    private string[][] _candidates = [];
     private bool _used, _unfit;
 
     private WaitingChild(SyscallScript script, Child child, string folder, SafeFileHandle go, SafeFileHandle output, SafeFileHandle error) =>
@@ -79,12 +81,26 @@ internal sealed unsafe class WaitingChild : IDisposable
     /// Goes one step further where the command is a shell that can wait in its turn: it becomes that now, and from then on nothing else.
     /// </summary>
     /// <param name="pipe">See <see cref="WaitingShell.TryStart"/>.</param>
-    public void BecomeShell(CommandChoice command, string pipe)
+    /// <param name="candidates">What the command was chosen from.</param>
+    public void BecomeShell(string[][] candidates, CommandChoice command, string pipe)
     {
+        _candidates = candidates;
         if (!WaitingShell.Knows(command)) return;
         _shell = WaitingShell.TryStart(command, pipe, environment => Execute(command, environment, _folder));
         // Whatever it is doing, it is not for a step.
         if (_shell is null) _unfit = true;
+    }
+
+    /// <summary>The command of a request and the folder it starts in, where this is the shell that waits for just that; else null.</summary>
+    public (CommandChoice Command, string Folder)? Answer(ExecRequest request)
+    {
+        if (_shell is null || request.WorkingDirectory is not null || request.Environment.ContainsKey("PATH") || request.Candidates.Length != _candidates.Length) return null;
+        for (var i = 0; i < _candidates.Length; i++)
+        {
+            if (!request.Candidates[i].AsSpan().SequenceEqual(_candidates[i])) return null;
+        }
+
+        return (_shell.Command, _folder);
     }
 
     /// <summary>Lets it become the program. Pipes are the caller's from here on.</summary>

@@ -31,6 +31,9 @@ internal sealed class WaitingShell : IDisposable
 
     private WaitingShell(CommandChoice command, SafeFileHandle words) => (_command, _words) = (command, words);
 
+    /// <summary>What it runs.</summary>
+    public CommandChoice Command => _command;
+
     /// <summary>Whether a command is one that waits so.</summary>
     public static bool Knows(CommandChoice command) => command.Program.EndsWith("/bash", StringComparison.Ordinal);
 

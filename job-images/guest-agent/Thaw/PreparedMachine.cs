@@ -56,7 +56,8 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle? Scratch
         try
         {
             var command = CommandChoice.Find(candidates, StepEnvironment.DefaultPath, Workspace, ScriptFile.PathOf(ScriptFolder, 1));
-            Waiting?.BecomeShell(command, $"{ScriptFolder}/words");
+            _ = WaitingShell.Words(StepEnvironment.Complete([])); // Once before, as ThawStep.Rehearse has it.
+            Waiting?.BecomeShell(candidates, command, $"{ScriptFolder}/words");
         }
         catch (CannotStartException)
         {

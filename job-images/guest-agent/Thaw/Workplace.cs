@@ -12,6 +12,7 @@ namespace RunnerVm.GuestAgent.Thaw;
 /// <param name="waiting">See <see cref="TakeWaiting"/>; its cgroup is the first step's.</param>
 internal sealed class Workplace(string workspace, string scriptFolder, SafeFileHandle? scratch, JobCgroup? cgroups, int stepsBefore = 0, WaitingChild? waiting = null)
 {
+    private readonly int _stepsBefore = stepsBefore;
     private int _steps = stepsBefore;
     private WaitingChild? _waiting = waiting;
 
@@ -25,6 +26,9 @@ internal sealed class Workplace(string workspace, string scriptFolder, SafeFileH
 
     /// <summary>The process of the first step, if one was forked ahead of time: whoever asks first gets it.</summary>
     public WaitingChild? TakeWaiting() => Interlocked.Exchange(ref _waiting, null);
+
+    /// <summary>Whether no step has run here yet.</summary>
+    public bool IsFresh => Volatile.Read(ref _steps) == _stepsBefore;
 
     public int NextStep() => Interlocked.Increment(ref _steps);
 }

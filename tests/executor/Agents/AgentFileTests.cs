@@ -56,6 +56,29 @@ public sealed class AgentFileTests : IDisposable
     }
 
     [Fact]
+    public void Machines_that_wait_have_the_runners_size_where_nothing_else_is_said()
+    {
+        var warm = Load("""
+            runner: {executor: qemu, memory: 2GB}
+            images: [{image: debian-12-node, warm: 2, memory: 4GB, network: none}, {warm: 1}]
+            gitlab: [{url: 'http://127.0.0.1:1', token: {env: TOKEN}}]
+            """).Warm;
+        Assert.Equal(("debian-12-node", 2, 4096, NetworkKind.None), (warm[0].Image, warm[0].Count, warm[0].Machine.MemoryMib, warm[0].Network.Kind));
+        Assert.Equal(("debian-12", 1, 2048, NetworkKind.Filtered), (warm[1].Image, warm[1].Count, warm[1].Machine.MemoryMib, warm[1].Network.Kind));
+        Assert.Equal((2048, "qemu"), (warm[1].ToJob().Machine.MemoryMib, warm[1].ToJob().Machine.Engine));
+    }
+
+    [Fact]
+    public void More_waiting_machines_than_the_capacity_holds_and_what_cannot_wait_are_told()
+    {
+        const string GitLab = "gitlab: [{url: 'http://127.0.0.1:1', token: {env: TOKEN}}]";
+        Assert.Contains("the machines that wait may need 40960 MiB", Refused($"images: [{{warm: 10, memory: 4GB}}]\n{GitLab}"));
+        Assert.Contains("\"warm\" is missing", Refused($"images: [{{image: debian-12}}]\n{GitLab}"));
+        Assert.Contains("\"images\" should be a list", Refused($"images: {{debian-12: 1}}\n{GitLab}"));
+        Assert.Contains("no machine waits on gvisor", Refused($"runner: {{executor: gvisor}}\nimages: [{{warm: 1}}]\n{GitLab}"));
+    }
+
+    [Fact]
     public void Everything_wrong_is_told_at_once_with_its_place()
     {
         var text = Refused("""
@@ -168,6 +191,7 @@ public sealed class AgentFileTests : IDisposable
         Assert.Equal(AgentVocabulary.Document, Keys(schema.RootElement));
         Assert.Equal(AgentVocabulary.Capacity, Keys(definitions.GetProperty("capacity")));
         Assert.Equal(AgentVocabulary.Runner, Keys(definitions.GetProperty("runner")));
+        Assert.Equal(AgentVocabulary.WarmImage, Keys(definitions.GetProperty("warmImage")));
         Assert.Equal(AgentVocabulary.GitLab, Keys(definitions.GetProperty("gitlab")));
         Assert.Equal(AgentVocabulary.GitHub, Keys(definitions.GetProperty("github")));
         Assert.Equal(AgentVocabulary.GitHubApp, Keys(definitions.GetProperty("githubApp")));

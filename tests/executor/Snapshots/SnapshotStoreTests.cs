@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Microsoft.Extensions.Time.Testing;
 using RunnerVm.Images;
 using RunnerVm.Snapshots;
 using RunnerVm.Store;
@@ -10,6 +11,10 @@ namespace RunnerVm.Tests.Executor.Snapshots;
 public sealed class SnapshotStoreTests : IDisposable
 {
     private const int MemoryBytes = 4 << 20;
+
+    /// <summary>To each of the three files, of each of the two kinds.</summary>
+    private static readonly int Harms = Environment.GetEnvironmentVariable("RUNNERVM_SOAK") == "1" ? 200 : 10;
+
     private static readonly SnapshotKey Key = new("0123456789abcdef", ["format 1", "engine test"]);
     private readonly string _root = Directory.CreateTempSubdirectory("rvsnap").FullName;
     private readonly SnapshotStore _store;
@@ -35,7 +40,7 @@ public sealed class SnapshotStoreTests : IDisposable
     [InlineData("scratch")]
     public void A_file_cut_anywhere_is_thrown_away_with_its_snapshot(string file)
     {
-        for (var i = 0; i < 10; i++)
+        for (var i = 0; i < Harms; i++)
         {
             var path = Path.Combine(Publish(Key).Folder, file);
             using (var cut = File.OpenHandle(path, FileMode.Open, FileAccess.Write)) RandomAccess.SetLength(cut, Random.Shared.NextInt64(new FileInfo(path).Length));
@@ -49,7 +54,7 @@ public sealed class SnapshotStoreTests : IDisposable
     [InlineData("scratch")]
     public void A_bit_turned_anywhere_is_thrown_away_with_its_snapshot(string file)
     {
-        for (var i = 0; i < 10; i++)
+        for (var i = 0; i < Harms; i++)
         {
             var path = Path.Combine(Publish(Key).Folder, file);
             using (var turned = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite))
@@ -82,6 +87,20 @@ public sealed class SnapshotStoreTests : IDisposable
         var again = _store.Find(Key).Snapshot;
         Assert.NotNull(again);
         Assert.NotEqual(snapshot.Manifest.Memory.Modified, _store.List().Single().Manifest.Memory.Modified);
+    }
+
+    [Fact]
+    public void A_bit_that_turned_without_changing_a_time_is_found_within_the_hour()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        var store = new SnapshotStore(new DataDirectory(Path.Combine(_root, "data")), clock);
+        var memory = Publish(Key, store).Files.Memory;
+        var written = File.GetLastWriteTimeUtc(memory);
+        using (var turned = File.OpenHandle(memory, FileMode.Open, FileAccess.Write)) RandomAccess.Write(turned, "harm"u8, MemoryBytes / 2);
+        File.SetLastWriteTimeUtc(memory, written);
+        Assert.NotNull(store.Find(Key).Snapshot);
+        clock.Advance(TimeSpan.FromHours(1));
+        Assert.NotNull(store.Find(Key).ThrownAway);
     }
 
     [Fact]

@@ -68,7 +68,7 @@ public sealed class WaitingShellTests : IDisposable
     private WaitingChild Fork(CommandChoice command)
     {
         var waiting = WaitingChild.TryFork(cgroup: null, _folder, new ChildReaper(reapOrphans: false))!;
-        waiting.BecomeShell(command, Path.Combine(_folder, "words"));
+        waiting.BecomeShell(Bash, command, Path.Combine(_folder, "words"));
         return waiting;
     }
 

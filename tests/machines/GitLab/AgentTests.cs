@@ -71,6 +71,41 @@ public sealed partial class AgentTests(SnapshotHome home) : IClassFixture<Snapsh
     }
 
     [Fact]
+    public async Task A_job_takes_a_machine_that_waited_and_another_waits_for_the_next()
+    {
+        await using var server = await GitLabStandIn.StartAsync();
+        using var agent = await AgentProcess.StartAsync(server, home, jobs: 1, warm: 1);
+        await agent.WaitForLineAsync("1 wait.");
+        var seen = new HashSet<string>();
+        foreach (var name in (string[])["first", "second"])
+        {
+            await server.WaitAsync(() => Waiting().Any(seen.Add), Patience, "another machine to wait");
+            var job = server.Queue(name, ["echo begun"]);
+            await server.WaitForEndAsync(job, Patience);
+            AssertSucceeded(server, job);
+            Assert.Contains("A machine that waited was taken in", job.TraceText);
+        }
+
+        await DrainAsync(agent, server);
+
+        // Those that have their process: it is written down once they are restored.
+        IEnumerable<string> Waiting() => Directory.GetDirectories(home.Runs).Where(static folder => Record(folder) is var record
+            && record.Contains("\"warm-", StringComparison.Ordinal) && record.Contains("booting", StringComparison.OrdinalIgnoreCase));
+
+        static string Record(string folder)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Join(folder, "run.json"));
+            }
+            catch (IOException)
+            {
+                return "";
+            }
+        }
+    }
+
+    [Fact]
     public async Task Cancel_abort_and_timeout_end_a_job_each_in_its_own_way()
     {
         await using var server = await GitLabStandIn.StartAsync();
