@@ -12,6 +12,8 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
 
     private static readonly TimeSpan LeftAlone = TimeSpan.FromMinutes(60);
 
+    private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(30);
+
     private readonly SemaphoreSlim? _limit = forge.Limit is { } limit ? new(limit, limit) : null;
     private readonly HashSet<Task> _running = [];
     private readonly TaskCompletionSource _silent = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -23,10 +25,10 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
     /// <summary>Until the agent drains and the last job has ended.</summary>
     public async Task RunAsync()
     {
-        var listening = forge.ListenAsync(() => capacity.RoomFor(forge.Largest), stop.Draining);
+        var listening = ListenAsync();
         try
         {
-            while (!stop.Draining.IsCancellationRequested) await Task.Delay(await AskAsync(), time, stop.Draining);
+            while (!stop.Draining.IsCancellationRequested) await Task.Delay(await TryAskAsync(), time, stop.Draining);
         }
         catch (OperationCanceledException) when (stop.Draining.IsCancellationRequested)
         {
@@ -37,6 +39,37 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
         _silent.TrySetResult();
         await Task.WhenAll(_running);
         _limit?.Dispose();
+    }
+
+    /// <summary>Never faults: the jobs that run are waited for all the same.</summary>
+    private async Task ListenAsync()
+    {
+        try
+        {
+            await forge.ListenAsync(() => capacity.RoomFor(forge.Largest), stop.Draining);
+        }
+        catch (OperationCanceledException) when (stop.Draining.IsCancellationRequested)
+        {
+            // Nothing is listened to any more.
+        }
+        catch (Exception e)
+        {
+            log.Error(e, "{Forge}: an error of the agent's own, please report it; it hears of no new jobs before the agent is started again", forge.Name);
+        }
+    }
+
+    /// <summary>An error of ours must not end the asking without a word.</summary>
+    private async Task<TimeSpan> TryAskAsync()
+    {
+        try
+        {
+            return await AskAsync();
+        }
+        catch (Exception e) when (!stop.Draining.IsCancellationRequested)
+        {
+            log.Error(e, "{Forge}: an error of the agent's own while it asked for a job, please report it; the next question is in {Seconds} s", forge.Name, AfterError.TotalSeconds);
+            return AfterError;
+        }
     }
 
     /// <returns>How long to wait before the next question.</returns>
