@@ -38,6 +38,12 @@ internal static class CommandTree
             await Console.Error.WriteLineAsync(e.Message);
             return e.ExitCode;
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The host's file system refused; its message names the file.
+            await Console.Error.WriteLineAsync($"runnervm {string.Join(' ', arguments.Take(1))} could not go on: {e.Message}");
+            return ExitCodes.Failed;
+        }
         catch (OperationCanceledException)
         {
             return ExitCodes.Cancelled;
