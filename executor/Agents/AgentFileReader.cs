@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using RunnerVm.Jobs;
 using RunnerVm.Options.Yaml;
 using RunnerVm.Sources.GitLab;
@@ -55,8 +56,8 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
     private IPEndPoint? ReadListen(Fields root)
     {
         if (root.Text("listen") is not { } text) return null;
-        if (IPEndPoint.TryParse(text, out var address) && address.Port > 0) return address;
-        problems.Add(root["listen"]!.Position, $"\"listen\" should be an IP address and a port such as 127.0.0.1:9469, found {Quoted.Text(text)}");
+        if (IPEndPoint.TryParse(text, out var address) && address is { AddressFamily: AddressFamily.InterNetwork, Port: > 0 }) return address;
+        problems.Add(root["listen"]!.Position, $"\"listen\" should be an IPv4 address and a port such as 127.0.0.1:9469, found {Quoted.Text(text)}");
         return null;
     }
 

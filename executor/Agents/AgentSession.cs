@@ -95,7 +95,7 @@ internal sealed class AgentSession : IDisposable
                 PrepareFiles = new MachineFileStore(data, layout, time, chosen.Engine.BootsKernel).PrepareAsync,
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
-                Snapshots = snapshotUse != SnapshotUse.Off && chosen.Engine is ISnapshottingEngine able ? new SnapshotShelf(snapshots, able, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))) : null,
+                Snapshots = keeper is null ? null : new SnapshotShelf(snapshots, keeper, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))),
                 Warm = warm is null ? null : new WarmShelf(warm, keeper!, tellsOfNone: false, time),
                 Time = time,
                 PhaseEnded = metrics.PhaseEnded,

@@ -16,9 +16,19 @@ internal sealed class ServiceSupervisor : IDisposable
     public ServiceSupervisor(Func<string, string?> variable, TimeProvider time)
     {
         if (variable("NOTIFY_SOCKET") is not { Length: > 1 } address) return;
-        _socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        // A name that begins with @ is in no file system; the kernel has a zero byte there.
-        _socket.Connect(new UnixDomainSocketEndPoint(address[0] == '@' ? '\0' + address[1..] : address));
+        var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        try
+        {
+            // A name that begins with @ is in no file system; the kernel has a zero byte there.
+            socket.Connect(new UnixDomainSocketEndPoint(address[0] == '@' ? '\0' + address[1..] : address));
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return; // The variable outlived who set it.
+        }
+
+        _socket = socket;
         if (!long.TryParse(variable("WATCHDOG_USEC"), NumberStyles.None, CultureInfo.InvariantCulture, out var microseconds) || microseconds <= 0) return;
         if (variable("WATCHDOG_PID") is { Length: > 0 } pid && pid != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) return;
         var half = TimeSpan.FromMicroseconds(microseconds / 2.0);

@@ -15,13 +15,13 @@ internal sealed class StatusServer : IDisposable
     private readonly CancellationToken _draining;
     private readonly ILogger _log;
 
-    /// <param name="address">IP address and port.</param>
+    /// <param name="address">IPv4 address and port: HttpListener takes no others.</param>
     /// <param name="draining">The agent takes no more jobs: a load balancer or a person should know.</param>
     /// <exception cref="UserException">The address cannot be listened on.</exception>
     public StatusServer(IPEndPoint address, Func<string> metrics, ILogger log, CancellationToken draining)
     {
         (_metrics, _draining, _log) = (metrics, draining, log);
-        _listener.Prefixes.Add($"http://{(address.Address.Equals(IPAddress.Any) ? "+" : address.Address)}:{address.Port}/");
+        _listener.Prefixes.Add(address.Address.Equals(IPAddress.Any) ? $"http://+:{address.Port}/" : $"http://{address}/");
         try
         {
             _listener.Start();

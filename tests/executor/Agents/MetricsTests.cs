@@ -61,6 +61,8 @@ public sealed class MetricsTests
         // Without a supervisor nothing is said, and nothing fails.
         using var alone = new ServiceSupervisor(static _ => null, TimeProvider.System);
         alone.Ready("takes jobs");
+        using var left = new ServiceSupervisor(static name => name == "NOTIFY_SOCKET" ? "/nowhere/notify" : null, TimeProvider.System);
+        left.Ready("takes jobs");
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
     }
 
