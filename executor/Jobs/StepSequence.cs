@@ -1,6 +1,7 @@
 using RunnerVm.GuestProtocol;
 using RunnerVm.Guests;
 using RunnerVm.Logs;
+using RunnerVm.Machines;
 
 namespace RunnerVm.Jobs;
 
@@ -74,23 +75,6 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
             return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of this step. Give it more by 'runner: memory:' or --memory.";
         if (result.DiskFull)
             return $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in this step. Give it more by 'runner: disk:' or --disk.";
-        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName(signal)})." : null;
+        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName.Of(signal) ?? "see signal(7)"})." : null;
     }
-
-    private static string SignalName(int signal) => signal switch
-    {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => "see signal(7)",
-    };
 }

@@ -13,7 +13,6 @@ using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
-using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Start;
 
@@ -31,6 +30,9 @@ internal sealed class MonitorProcess : IDisposable
     private readonly VmmDoor _door;
     private readonly ModuleLog _log;
     private volatile SeccompFilters? _filters;
+    private SeccompFilters? _assembled;
+    private BareMachine? _bare;
+    private PageRelease? _release;
     private int _status;
 
     public MonitorProcess(Arguments arguments)
@@ -59,6 +61,7 @@ internal sealed class MonitorProcess : IDisposable
             api?.Start();
             if (boot is not null) _door.Run(boot);
             TellStartTime();
+            if (boot is null) Prepare();
             _loop.Run();
         }
         catch (VmmFaultException fault)
@@ -77,6 +80,8 @@ internal sealed class MonitorProcess : IDisposable
     public void Dispose()
     {
         _door.Dispose();
+        _bare?.Dispose();
+        _release?.Dispose();
         _metrics.Flush();
         _metrics.Dispose();
         _logger.Dispose();
@@ -118,6 +123,13 @@ internal sealed class MonitorProcess : IDisposable
         return new(steps);
     }
 
+    /// <summary>What a start takes whatever the machine will be, while whoever started us is about to say it.</summary>
+    private void Prepare()
+    {
+        _bare = BareMachine.TryMake();
+        if (!_arguments.NoSeccomp) _assembled = new SeccompFilters();
+    }
+
     private static byte[] ReadFile(string path)
     {
         try
@@ -152,10 +164,11 @@ internal sealed class MonitorProcess : IDisposable
     /// <summary>Built and confined, and still paused.</summary>
     private MicroVm Make(VmResources resources, MmdsDataStore metadata, Func<MicroVmBuilder, MicroVm> build, long? bootTimer = null)
     {
-        var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
+        var filters = _assembled ?? (_arguments.NoSeccomp ? null : new SeccompFilters());
         var mmds = new MmdsCounters();
         var machine = build(new(_loop, End)
         {
+            Bare = Interlocked.Exchange(ref _bare, null), // One that is refused goes; the next is made then.
             BootTimerStart = bootTimer,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
@@ -175,7 +188,7 @@ internal sealed class MonitorProcess : IDisposable
         }
 
         _filters = filters;
-        _loop.Post(ProgramPages.Release); // After the start: what it alone needed is more than all that follows.
+        _release = new PageRelease(_loop);
         return machine;
     }
 
