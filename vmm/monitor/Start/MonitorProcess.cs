@@ -59,7 +59,12 @@ internal sealed class MonitorProcess : IDisposable
             using var api = _arguments.NoApi ? null : OpenApi();
             // Before the machine: once it has started no thread is made any more. Requests wait for the loop.
             api?.Start();
-            if (boot is not null) _door.Run(boot);
+            if (boot is not null)
+            {
+                api?.AwaitThread();
+                _door.Run(boot);
+            }
+
             TellStartTime();
             if (boot is null) Prepare();
             _loop.Run();
