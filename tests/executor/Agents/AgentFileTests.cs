@@ -56,6 +56,19 @@ public sealed class AgentFileTests : IDisposable
     }
 
     [Fact]
+    public void Logs_are_kept_within_bounds_and_wrong_bounds_are_told_with_their_place()
+    {
+        const string GitLab = "gitlab: [{url: \"https://gitlab.example.com\", token: {env: TOKEN}}]\n";
+        _variables["TOKEN"] = "glrt-t1_abc";
+        Assert.Equal(new LogLimits(), Load(GitLab).Logs);
+        Assert.Equal(new() { Jobs = 5, Age = TimeSpan.FromDays(3), Bytes = 64 << 20 }, Load(GitLab + "logs: {jobs: 5, age: 3d, size: 64MiB}").Logs);
+        var refusal = Refused(GitLab + "logs: {jobs: 0, age: 1s,\n  days: 3}");
+        Assert.Contains(":2:14: \"jobs\"", refusal);
+        Assert.Contains(":2:22: \"age\" should be from 1m to", refusal);
+        Assert.Contains(":3:3: unknown key \"days\"", refusal);
+    }
+
+    [Fact]
     public void Machines_that_wait_have_the_runners_size_where_nothing_else_is_said()
     {
         var warm = Load("""
@@ -191,6 +204,7 @@ public sealed class AgentFileTests : IDisposable
         Assert.Equal(AgentVocabulary.Document, Keys(schema.RootElement));
         Assert.Equal(AgentVocabulary.Capacity, Keys(definitions.GetProperty("capacity")));
         Assert.Equal(AgentVocabulary.Runner, Keys(definitions.GetProperty("runner")));
+        Assert.Equal(AgentVocabulary.Logs, Keys(definitions.GetProperty("logs")));
         Assert.Equal(AgentVocabulary.WarmImage, Keys(definitions.GetProperty("warmImage")));
         Assert.Equal(AgentVocabulary.GitLab, Keys(definitions.GetProperty("gitlab")));
         Assert.Equal(AgentVocabulary.GitHub, Keys(definitions.GetProperty("github")));
