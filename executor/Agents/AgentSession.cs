@@ -17,6 +17,8 @@ namespace RunnerVm.Agents;
 /// <summary>Wires everything an agent needs, by hand and in one place.</summary>
 internal sealed class AgentSession : IDisposable
 {
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
+
     private readonly AgentOptions _options;
     private readonly GitLabHost _gitLab;
     private readonly GitHubHost _gitHub;
@@ -28,12 +30,15 @@ internal sealed class AgentSession : IDisposable
     private readonly ILogger _log;
     private readonly TimeProvider _time;
     private readonly AgentMetrics _metrics;
+    private readonly Lock _keeping = new();
+    private AgentOptions _current;
     private string _kept = "";
     private readonly WarmImages? _warm;
     private readonly LogPruner _pruner;
 
     private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics, WarmImages? warm)
     {
+        _current = options;
         (_options, _lock, _journal, _ledger, _log, _time, _metrics) = (options, held, journal, ledger, gitLab.Log, gitLab.Time, metrics);
         (_gitLab, _gitHub, _warm) = (gitLab, gitHub, warm);
         _pruner = new(ledger, _log, _time);
@@ -143,9 +148,9 @@ internal sealed class AgentSession : IDisposable
         });
         await using var draining = stop.Draining.Register(() => supervisor.Stopping("Waits for the jobs that run"));
         await using var warm = _warm;
-        var pruning = Task.Run(() => _pruner.RunAsync(stop.Draining));
+        var tidying = Task.WhenAll(Task.Run(() => _pruner.RunAsync(stop.Draining)), KeepCurrentAsync(stop.Draining));
         await daemon.RunAsync();
-        await pruning;
+        await tidying;
         _log.Information("Stopped; no job is left");
     }
 
@@ -157,13 +162,25 @@ internal sealed class AgentSession : IDisposable
     /// <summary>Makes count what is kept beside jobs: machines that wait, and logs.</summary>
     private void Keep(AgentOptions options)
     {
+        using var one = _keeping.EnterScope();
         _pruner.Limits = options.Logs;
-        var wanted = options.Warm.Count == 0 ? "" : $"{options.WarmFingerprint} {options.Capacity.Size}";
+        (_current, var runner) = (options, options.Warm.Count > 0 && options.GitHub.Count > 0 ? _gitHub.Software()?.Disk : null);
+        var wanted = options.Warm.Count == 0 ? "" : $"{options.WarmFingerprint} {options.Capacity.Size} {runner?.Path}";
         if (wanted == _kept) return;
         _kept = wanted;
         _log.Information("Waiting for jobs, once they are ready: {Images}", options.Warm.Count == 0 ? "no machine" : string.Join(", ", options.Warm.Select(static w => $"{w.Count} of {w.Image}")));
-        if (_warm is { } warm) warm.Keep(options.Warm, (long)options.Capacity.Size.MemoryMib << 20);
+        if (_warm is { } warm) warm.Keep(WarmImage.For(options, runner), (long)options.Capacity.Size.MemoryMib << 20);
         else if (options.Warm.Count > 0) _log.Warning("No machine waits for jobs (\"images\"): this engine makes no snapshots, or RUNNERVM_SNAPSHOTS is off");
+    }
+
+    /// <summary>A new version of GitHub's runner is another disk, and its machines another kind.</summary>
+    private async Task KeepCurrentAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await Task.Delay(LookAgain, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!stop.IsCancellationRequested) Keep(_current);
+        }
     }
 
     /// <summary>For runnervm ps and logs; that it cannot be kept must not fail the job.</summary>

@@ -42,11 +42,7 @@ internal static class JobsCommand
 
     private static void ListEnded()
     {
-        var table = new Table().Border(TableBorder.None).AddColumns("JOB", "ENDED (UTC)", "RESULT", "FROM", "HOW");
-        foreach (var row in Ended())
-            table.AddRow(row.JobId, row.At.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture), row.Result, Markup.Escape(row.Forge), Markup.Escape(row.Sentence));
-        AnsiConsole.Write(table);
-        AnsiConsole.WriteLine();
+        foreach (var row in Ended()) Console.WriteLine(Line(row));
     }
 
     private static IReadOnlyList<EndedRow> Ended()
@@ -85,9 +81,13 @@ internal static class JobsCommand
     {
         var row = Ended().LastOrDefault(row => row.JobId.StartsWith(job, StringComparison.Ordinal)) ?? throw new UserException(
             ExitCodes.Failed, $"There is no log of a job \"{job}\" in {DataDirectory.FromEnvironment().Logs}. Jobs of exec say all they say to whoever started them.");
-        Console.WriteLine($"{row.At:yyyy-MM-dd HH:mm:ss} {row.JobId} ({row.Forge}, {row.Name}) ended, {row.Result}: {row.Sentence}");
+        Console.WriteLine(Line(row));
         return ExitCodes.Ok;
     }
+
+    /// <summary>A line a job, for eyes and for grep.</summary>
+    private static string Line(EndedRow row) =>
+        string.Create(CultureInfo.InvariantCulture, $"{row.JobId}  {row.At:yyyy-MM-dd HH:mm:ss}Z  {row.Result}  {row.Forge}: {(row.Sentence.StartsWith(row.Name, StringComparison.Ordinal) ? "" : $"{row.Name}: ")}{row.Sentence}");
 
     /// <summary>Of a job that runs, or ran: the agent's own log of it, or the one that goes to its forge; null: there is none here.</summary>
     private static string? LogOf(string job)

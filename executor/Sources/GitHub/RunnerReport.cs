@@ -20,14 +20,11 @@ internal sealed record RunnerReport(FleetRunner Runner, JobOutcome Outcome, Runn
     public JobResult? Result => (Ending, Outcome) switch
     {
         _ when !Runner.HadJob => null,
-        (RunnerEnding.HadJob had, _) => (had.Result ?? Runner.Result)?.ToLowerInvariant() switch
-        {
-            "succeeded" or "succeededwithissues" => JobResult.Succeeded,
-            "canceled" or "abandoned" => JobResult.Cancelled,
-            _ => JobResult.Failed,
-        },
-        (null, JobOutcome.TimedOut) => JobResult.TimedOut,
-        (null, JobOutcome.Cancelled) => JobResult.Cancelled,
+        (RunnerEnding.HadJob had, _) when Said(had.Result) is "succeeded" or "succeededwithissues" => JobResult.Succeeded,
+        (_, JobOutcome.TimedOut) => JobResult.TimedOut,
+        (RunnerEnding.HadJob had, _) when Said(had.Result) is "canceled" or "abandoned" => JobResult.Cancelled,
+        (RunnerEnding.HadJob, _) => JobResult.Failed,
+        (_, JobOutcome.Cancelled) => JobResult.Cancelled,
         _ => JobResult.RunnerFailed,
     };
 
@@ -35,7 +32,7 @@ internal sealed record RunnerReport(FleetRunner Runner, JobOutcome Outcome, Runn
     public string? Death => Result switch
     {
         null or JobResult.Succeeded => null,
-        _ when Ending is RunnerEnding.HadJob { Exhaustion: null } && Denied.Count == 0 => null,
+        _ when Ending is RunnerEnding.HadJob { Exhaustion: null } && !WasEndedHere && Denied.Count == 0 => null,
         _ => Why,
     };
 
@@ -48,8 +45,13 @@ internal sealed record RunnerReport(FleetRunner Runner, JobOutcome Outcome, Runn
         ? Course
         : $"{Course.TrimEnd('.')}. The network rules denied it {string.Join(", ", Denied.Select(static d => $"{d.Place} ({d.DeniedTimes})"))}.";
 
+    /// <summary>The runner itself cannot tell who asked it to stop.</summary>
+    private bool WasEndedHere => Runner.HadJob && Result != JobResult.Succeeded
+        && (Outcome is JobOutcome.TimedOut || (Outcome is JobOutcome.Cancelled && Ending is not RunnerEnding.HadJob { Result: null }));
+
     private string Course => Ending switch
     {
+        _ when WasEndedHere => Died,
         RunnerEnding.HadJob { Result: var said, Exhaustion: { } exhaustion } when Result != JobResult.Succeeded => $"{Said(said)}. {exhaustion}",
         RunnerEnding.HadJob { Result: var said } => Said(said),
         RunnerEnding.NotNeeded none => $"it had no job: {none.Why}",

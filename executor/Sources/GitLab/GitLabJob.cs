@@ -125,6 +125,11 @@ internal sealed class GitLabJob(
                 MachineReadyAsync = BeginAsync,
             });
         }
+        catch (IOException e)
+        {
+            // Such as a full disk, which the log of the job itself met outside its machine's run.
+            return new GitLabOutcome.Failed(GitLabFailureReason.RunnerSystemFailure, $"the host could not go on with this job: {e.Message}");
+        }
         catch (Exception e)
         {
             // Whatever it was: GitLab is told, or the job would seem to run until its time is over.

@@ -82,6 +82,23 @@ public sealed class AgentFileTests : IDisposable
     }
 
     [Fact]
+    public void Machines_that_wait_for_jobs_of_GitHub_have_its_runner_on_a_disk()
+    {
+        _variables["TOKEN"] = "glrt-t1_abc";
+        const string Waiting = "images: [{image: debian-12, warm: 1}, {image: debian-12-node, warm: 2, memory: 2GB}]\n";
+        var token = Path.Join(_folder, "token");
+        File.WriteAllText(token, "github_pat_abc");
+        var gitHub = $"github: [{{url: \"https://github.com/acme\", token: {{file: {token}}}, runners: [{{labels: small, image: debian-12}}]}}]\n";
+        const string GitLab = "gitlab: [{url: \"https://gitlab.example.com\", token: {env: TOKEN}}]\n";
+        var runner = new JobDisk("actions-runner", "/runners/2.336.0.erofs");
+        Assert.Equal(["debian-12 1", "debian-12-node 0"], Kinds(Waiting + gitHub));
+        Assert.Equal(["debian-12 0", "debian-12-node 0"], Kinds(Waiting + GitLab));
+        Assert.Equal(["debian-12 1", "debian-12 0", "debian-12-node 0"], Kinds(Waiting + gitHub + GitLab));
+
+        IEnumerable<string> Kinds(string yaml) => WarmImage.For(Load(yaml), runner).Select(static w => $"{w.Image} {w.Disks.Count}");
+    }
+
+    [Fact]
     public void More_waiting_machines_than_the_capacity_holds_and_what_cannot_wait_are_told()
     {
         const string GitLab = "gitlab: [{url: 'http://127.0.0.1:1', token: {env: TOKEN}}]";
