@@ -84,18 +84,11 @@ internal sealed class GitHubForge : IForge
     public async Task ListenAsync(Func<int> room, CancellationToken stop)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var sweeping = _left.RunAsync(end.Token);
-        try
-        {
-            await _feed.RunAsync(() => Capacity(room), stop);
-        }
-        finally
-        {
-            // An error of the feed is not kept waiting for a stop that nobody has asked for.
-            await end.CancelAsync();
-            await sweeping;
-        }
-
+        Task[] parts = [_feed.RunAsync(() => Capacity(room), end.Token), _left.RunAsync(end.Token)];
+        // Before a stop one of them ends by an error only, which is not kept waiting for that stop.
+        await Task.WhenAny(parts);
+        await end.CancelAsync();
+        await Task.WhenAll(parts);
         // Those that listen have nobody to wait for; those at work go on.
         if (!_succeeded) _fleet.Want(0);
     }
