@@ -103,18 +103,21 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     {
         await using var server = await StartAsync();
         server.Knobs.LostAfter = TimeSpan.FromSeconds(10);
-        var random = new Random();
+        var (random, orphans) = (new Random(), (IReadOnlyList<int>)[]);
         for (var i = 0; i < (Runner.Soak ? SoakKills : 1); i++)
         {
             server.World.QueueScript("acme/app", "small", "sleep 1");
             server.World.QueueScript("acme/app", "small", "sleep 1");
             using var killed = await home.StartAgentAsync(server, jobs: 2);
+            Assert.Empty(orphans.Intersect(SnapshotHome.Machines(home.Path)));
             if (!Runner.Soak) await killed.WaitForLineAsync("begins");
             await Task.Delay(random.Next(0, Runner.Soak ? 4000 : 1500), TestContext.Current.CancellationToken);
             killed.Kill();
+            orphans = SnapshotHome.Machines(home.Path);
         }
 
         using var next = await home.StartAgentAsync(server, jobs: 2);
+        Assert.Empty(orphans.Intersect(SnapshotHome.Machines(home.Path)));
         foreach (var run in server.World.Runs) await EndedAsync(server, next, run.Jobs[0]);
         await server.World.UntilAsync(static w => w.Runners.Count == 0 ? w : null, Patience());
         await DrainAsync(next, server);
