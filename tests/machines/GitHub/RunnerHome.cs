@@ -9,14 +9,12 @@ namespace RunnerVm.Tests.Machines.GitHub;
 /// </summary>
 public sealed class RunnerHome : IAsyncLifetime
 {
-    public const string OfficialVariable = "RUNNERVM_ACTIONS_RUNNER_DIR";
-
     private readonly TestFolder _folder = new();
 
     public string Path { get; } = Directory.CreateTempSubdirectory("rv-").FullName;
 
     /// <summary>Folder of the official runner, or null.</summary>
-    internal static string? Official => Environment.GetEnvironmentVariable(OfficialVariable) is { Length: > 0 } folder ? folder : null;
+    internal static string? Official => OfficialRunner.Folder;
 
     internal string[] Kind => ["--memory", "256MB", "--disk", "1GB", "--read-only-disk", $"actions-runner={Directory.GetFiles(System.IO.Path.Join(Path, "runners"), "*.erofs").Single()}"];
 

@@ -46,6 +46,9 @@ public sealed class GitHubStandIn : IAsyncDisposable
         new RestApi(world).Map(application);
         new ScaleSetService(world).Map(application);
         new Broker(world).Map(application);
+        new RunService(world).Map(application);
+        new ResultsService(world).Map(application);
+        new LiveFeed(world).Map(application);
         world.Releases.Map(application, world);
         await application.StartAsync();
         world.Url = new(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
