@@ -71,10 +71,15 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
     {
         if (code == 0) return null;
         if (result.Error is not null) return result.Error;
-        if (result.OutOfMemory)
-            return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of this step. Give it more by 'runner: memory:' or --memory.";
-        if (result.DiskFull)
-            return $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in this step. Give it more by 'runner: disk:' or --disk.";
+        if (Exhaustion(job, result, "this step") is { } exhaustion) return $"{exhaustion} or {(result.OutOfMemory ? "--memory" : "--disk")}.";
         return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName.Of(signal) ?? "see signal(7)"})." : null;
+    }
+
+    /// <summary>Which of the machine's means ran out, and the setting that gives more, without a full stop; null: none did.</summary>
+    /// <param name="whose">A process of it was killed, or met the full disk.</param>
+    public static string? Exhaustion(Job job, ExecResult result, string whose)
+    {
+        if (result.OutOfMemory) return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of {whose}. Give it more by 'runner: memory:'";
+        return result.DiskFull ? $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in {whose}. Give it more by 'runner: disk:'" : null;
     }
 }

@@ -93,6 +93,9 @@ public sealed record ExecRequest
     /// <summary>Absolute, or relative to the workspace.</summary>
     public string? WorkingDirectory { get; init; }
 
+    /// <summary>What ran out meanwhile is told also of a process that ended well: it may have done so on behalf of one that did not.</summary>
+    public bool TellsAlways { get; init; }
+
     /// <summary>False: standard input is /dev/null. True: it is lane 0, until <see cref="ExecControl.EndInput"/>.</summary>
     public bool Input { get; init; }
 
