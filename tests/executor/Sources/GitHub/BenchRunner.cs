@@ -25,7 +25,7 @@ internal sealed class BenchRunner
 
     public async Task ExecAsync(GuestChannel channel, FakeMachine machine)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
+        var request = ExecRequest.Read(channel.Request.Span);
         lock (Environments) Environments.Add(request.Environment);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(machine.Gone);
         var asked = UntilAskedAsync(channel, end);
