@@ -51,6 +51,9 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
             $"Cannot enter the job in {data.Runs}: no folder in it can be locked. Is it on a file system with flock?");
     }
 
+    /// <summary>What stays of runs that are over.</summary>
+    public string Logs => data.Logs;
+
     /// <summary>Folders of all runs, owned or not.</summary>
     public IReadOnlyList<string> Folders() => Directory.GetDirectories(data.Runs);
 }

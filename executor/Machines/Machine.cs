@@ -32,4 +32,8 @@ internal abstract class Machine : IAsyncDisposable
 /// <param name="ExitCode">Status of the engine's process, 128 + signal when killed.</param>
 /// <param name="StandardError">What the engine had to say, at most 16 KiB.</param>
 /// <param name="Bound">A sentence when it was one of our own bounds that ended it, and what to do.</param>
-internal sealed record MachineExit(int ExitCode, string StandardError, string? Bound = null);
+internal sealed record MachineExit(int ExitCode, string StandardError, string? Bound = null)
+{
+    /// <summary>The exit code for people: the signal's name where it was one.</summary>
+    public string Status => SignalName.WithStatus(ExitCode);
+}

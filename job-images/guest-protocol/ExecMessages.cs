@@ -31,13 +31,16 @@ public sealed record ExecRequest
 
     public int Columns { get; init; } = 80;
 
+    /// <summary>What ran out meanwhile is told also of a process that ended well: it may have done so on behalf of one that did not.</summary>
+    public bool TellsAlways { get; init; }
+
     public byte[] ToPayload()
     {
         var writer = new PayloadWriter().Int32(Candidates.Length);
         foreach (var candidate in Candidates) writer.Texts(candidate);
         writer.Text(Script).Int32(Environment.Count);
         foreach (var (name, value) in Environment) writer.Text(name).Text(value);
-        return writer.Text(WorkingDirectory).Int32(Input ? 1 : 0).Int32(Rows).Int32(Columns).ToArray();
+        return writer.Text(WorkingDirectory).Int32(Input ? 1 : 0).Int32(Rows).Int32(Columns).Int32(TellsAlways ? 1 : 0).ToArray();
     }
 
     /// <exception cref="ProtocolException">It is none.</exception>
@@ -53,6 +56,7 @@ public sealed record ExecRequest
             Input = reader.Int32() != 0,
             Rows = reader.Int32(),
             Columns = reader.Int32(),
+            TellsAlways = reader.Int32() != 0,
         };
         reader.End();
         return request;

@@ -17,6 +17,7 @@ public sealed class PayloadTests
         Script = "echo \0 ü",
         Environment = new() { ["A"] = "", ["B"] = new string('x', 100_000) },
         Input = true,
+        TellsAlways = true,
         Rows = 1,
         Columns = int.MaxValue,
     };

@@ -44,7 +44,7 @@ internal static class ExecCall
 
             var result = new ExecResult { ExitCode = end.ExitCode, Signal = end.Signal };
             // What a step met on its way is of interest where it failed.
-            if (end.ExitCode != 0) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
+            if (end.ExitCode != 0 || request.TellsAlways) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
             channel.Close(result.ToPayload());
         }
     }

@@ -9,14 +9,12 @@ namespace RunnerVm.Tests.Machines.GitHub;
 /// </summary>
 public sealed class RunnerHome : IAsyncLifetime
 {
-    public const string OfficialVariable = "RUNNERVM_ACTIONS_RUNNER_DIR";
-
     private readonly TestFolder _folder = new();
 
     public string Path { get; } = Directory.CreateTempSubdirectory("rv-").FullName;
 
     /// <summary>Folder of the official runner, or null.</summary>
-    internal static string? Official => Environment.GetEnvironmentVariable(OfficialVariable) is { Length: > 0 } folder ? folder : null;
+    internal static string? Official => OfficialRunner.Folder;
 
     internal string[] Kind => ["--memory", "256MB", "--disk", "1GB", "--read-only-disk", $"actions-runner={Directory.GetFiles(System.IO.Path.Join(Path, "runners"), "*.erofs").Single()}"];
 
@@ -46,24 +44,26 @@ public sealed class RunnerHome : IAsyncLifetime
     }
 
     /// <summary>An agent that serves the label "small" of acme.</summary>
-    /// <param name="runner">More words for its kind of runner, each with a comma before it.</param>
-    internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, string runner = "")
+    internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, AgentWishes? wishes = null)
     {
         server.World.RunnerUrl = new($"http://host.runnervm.internal:{server.Url.Port}");
         var agent = AgentProcess.Create(
-            $$"""
-            capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
-            runner: {executor: qemu, memory: 256MB, disk: 1GB}
-            github:
-              - url: {{server.Url}}acme
-                token: {env: STAND_IN_TOKEN}
-                network: {allow: ["host:{{server.Url.Port}}"]}
-                runners: [{labels: small, image: debian-12, scale-set: small-tests{{runner}}}]
-            """,
-            new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
+            Configuration(server, jobs, wishes ?? new()), new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
         await agent.WaitForLineAsync("Takes up to");
         return agent;
     }
+
+    internal static string Configuration(GitHubStandIn server, int jobs, AgentWishes wishes) =>
+        $$"""
+        capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
+        runner: {executor: qemu, memory: 256MB, disk: 1GB}
+        github:
+          - url: {{server.Url}}acme
+            {{wishes.Credential}}
+            network: {{wishes.Network ?? $"{{allow: [\"host:{server.Url.Port}\"]}}"}}
+            runners: [{labels: [{{wishes.Labels}}], image: debian-12, scale-set: small-tests}]
+        {{wishes.More}}
+        """;
 
     private string Script()
     {

@@ -46,6 +46,9 @@ public sealed class GitHubStandIn : IAsyncDisposable
         new RestApi(world).Map(application);
         new ScaleSetService(world).Map(application);
         new Broker(world).Map(application);
+        new RunService(world).Map(application);
+        new ResultsService(world).Map(application);
+        new LiveFeed(world).Map(application);
         world.Releases.Map(application, world);
         await application.StartAsync();
         world.Url = new(application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
@@ -65,7 +68,8 @@ public sealed class GitHubStandIn : IAsyncDisposable
         if (context.Request.Headers.UserAgent.Count == 0) world.Requests.Violate($"{entry.Method} {entry.Target} without User-Agent");
         try
         {
-            if (world.Knobs.TakeFault(context.Request.Path) is { } fault) await fault.AnswerAsync(context);
+            if (world.Knobs.Away) context.Abort();
+            else if (world.Knobs.TakeFault(context.Request.Path) is { } fault) await fault.AnswerAsync(context);
             else await next(context);
         }
         catch (OperationCanceledException)

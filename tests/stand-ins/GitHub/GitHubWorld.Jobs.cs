@@ -11,12 +11,22 @@ public sealed partial class GitHubWorld
     private readonly List<StandInRun> _runs = [];
     private readonly List<StandInRunner> _runners = [];
     private readonly List<StandInScaleSet> _scaleSets = [];
+    private readonly List<StandInCheck> _checks = [];
 
     public IReadOnlyList<StandInRun> Runs
     {
         get
         {
             lock (Gate) return [.. _runs];
+        }
+    }
+
+    /// <summary>What Apps said beside jobs.</summary>
+    public IReadOnlyList<StandInCheck> Checks
+    {
+        get
+        {
+            lock (Gate) return [.. _checks];
         }
     }
 
@@ -41,12 +51,17 @@ public sealed partial class GitHubWorld
     public StandInJob QueueJob(string repository, params string[] labels) => QueueRun(repository, labels).Jobs[0];
 
     /// <summary>A push whose one job does this.</summary>
-    public StandInJob QueueScript(string repository, string label, string script) => Queue(repository, [[label]], script).Jobs[0];
+    public StandInJob QueueScript(string repository, string label, string script) => QueueWork(repository, label, OneStep(script));
+
+    /// <summary>A push whose one job does this.</summary>
+    public StandInJob QueueWork(string repository, string label, StandInWork work) => Queue(repository, [[label]], work).Jobs[0];
 
     /// <summary>A push: one run with a job for each set of labels.</summary>
-    public StandInRun QueueRun(string repository, params string[][] labels) => Queue(repository, labels, "echo hello");
+    public StandInRun QueueRun(string repository, params string[][] labels) => Queue(repository, labels, OneStep("echo hello"));
 
-    private StandInRun Queue(string repository, string[][] labels, string script)
+    private static StandInWork OneStep(string script) => new() { Steps = [new("Run it", script)] };
+
+    private StandInRun Queue(string repository, string[][] labels, StandInWork work)
     {
         lock (Gate)
         {
@@ -55,7 +70,7 @@ public sealed partial class GitHubWorld
             {
                 run.Jobs.Add(new()
                 {
-                    Id = NextId(), Run = run, Name = $"job-{run.Jobs.Count + 1}", Labels = set, Script = script, Created = Time.GetUtcNow(), RequestId = NextId(),
+                    Id = NextId(), Run = run, Name = $"job-{run.Jobs.Count + 1}", Labels = set, Work = work, Created = Time.GetUtcNow(), RequestId = NextId(),
                 });
             }
 
@@ -85,6 +100,15 @@ public sealed partial class GitHubWorld
             (job.Runner, runner.Job, runner.Online) = (runner, job, true);
             Start(job);
             Complete(job, conclusion);
+        }
+    }
+
+    internal void Add(StandInCheck check)
+    {
+        lock (Gate)
+        {
+            _checks.Add(check);
+            Change();
         }
     }
 

@@ -28,8 +28,10 @@ public sealed class StandInJob
 
     public required DateTimeOffset Created { get; init; }
 
-    /// <summary>What its one step does.</summary>
-    public string Script { get; init; } = "echo hello";
+    public required StandInWork Work { get; init; }
+
+    /// <summary>What its last step does; all of it where there is one.</summary>
+    public string Script => Work.Steps[^1].Script;
 
     /// <summary>queued, waiting, in_progress, completed.</summary>
     public string Status { get; set; } = "queued";
@@ -43,8 +45,19 @@ public sealed class StandInJob
     /// <summary>Handed to a runner so often: more than once is a job run twice.</summary>
     public int Starts { get; set; }
 
-    /// <summary>Lines its runner uploaded.</summary>
-    public string Log { get; set; } = "";
+    /// <summary>Its runner said so often that it still has it.</summary>
+    public int Renewals { get; set; }
+
+    /// <summary>Of all its steps, as its runner uploaded it.</summary>
+    public string Log => Blobs.GetValueOrDefault("job") ?? "";
+
+    /// <summary>As its runner told them, in their order.</summary>
+    public IReadOnlyList<StandInStepResult> Steps { get; set; } = [];
+
+    public IReadOnlyDictionary<string, string> Outputs { get; set; } = new Dictionary<string, string>();
+
+    /// <summary>What was uploaded: "job", a step's id, "summary-" and a step's id, "diagnostics".</summary>
+    internal Dictionary<string, string> Blobs { get; } = [];
 
     /// <summary>Somebody pressed the button; its runner hears of it at the next poll.</summary>
     public bool CancelAsked { get; set; }
@@ -77,6 +90,9 @@ public sealed class StandInRunner
 
     /// <summary>It has polled for a job.</summary>
     public bool Online { get; set; }
+
+    /// <summary>What it says of its version when it opens its session.</summary>
+    public string? Version { get; set; }
 
     /// <summary>It was removed, by its job's end or by somebody.</summary>
     public bool Removed { get; set; }
@@ -126,6 +142,10 @@ public sealed class StandInScaleSet
 
     internal long LastMessage { get; set; }
 }
+
+/// <summary>A check with one annotation.</summary>
+/// <param name="Path">The file it stands at.</param>
+public sealed record StandInCheck(string Repository, string Name, string Commit, string Conclusion, string Path, string Message);
 
 /// <summary>Who listens to a scale set.</summary>
 public sealed record StandInSession(Guid Id, string Owner);

@@ -51,10 +51,10 @@ public sealed class TokenBook(TimeProvider time)
     }
 
     /// <summary>A token that can be parsed as the JSON web token it pretends to be: clients read its end there.</summary>
-    internal string NewWebToken(TokenKind kind, TimeSpan lifetime)
+    internal string NewWebToken(TokenKind kind, TimeSpan lifetime, string? scope = null)
     {
         var expires = time.GetUtcNow() + lifetime;
-        var claims = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"exp":{{expires.ToUnixTimeSeconds()}},"scp":"Actions.{{kind}}"}"""));
+        var claims = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"exp":{{expires.ToUnixTimeSeconds()}},"scp":"{{scope ?? $"Actions.{kind}"}}"}"""));
         var token = $"{Base64Url.EncodeToString("""{"alg":"RS256","typ":"JWT"}"""u8)}.{claims}.{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(24))}";
         Add(token, kind, expires);
         return token;

@@ -90,6 +90,15 @@ public sealed class FirecrackerEngineTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_monitor_that_a_signal_ended_without_a_word_is_told_by_the_signal_and_the_end_of_its_log()
+    {
+        WriteProgram("#!/bin/sh\nfor line in one two three four; do echo $line; done\nkill -ABRT $$\n");
+        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine().StartAsync(Spec(), TestContext.Current.CancellationToken));
+        Assert.StartsWith("runnervm-vmm ended at once with status 134 (SIGABRT): ", problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith(" Its log ends with: two / three / four", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_machine_that_ends_before_its_agent_came_has_a_stream_at_its_end()
     {
         WriteMonitor("reply = '204 No Content', b''", "sys.exit(0)");
