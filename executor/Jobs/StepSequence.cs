@@ -1,6 +1,7 @@
 using RunnerVm.GuestProtocol;
 using RunnerVm.Guests;
 using RunnerVm.Logs;
+using RunnerVm.Machines;
 
 namespace RunnerVm.Jobs;
 
@@ -71,7 +72,7 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
         if (code == 0) return null;
         if (result.Error is not null) return result.Error;
         if (Exhaustion(job, result, "this step") is { } exhaustion) return $"{exhaustion} or {(result.OutOfMemory ? "--memory" : "--disk")}.";
-        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName(signal)})." : null;
+        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName.Of(signal) ?? "see signal(7)"})." : null;
     }
 
     /// <summary>Which of the machine's means ran out, and the setting that gives more, without a full stop; null: none did.</summary>
@@ -81,21 +82,4 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
         if (result.OutOfMemory) return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of {whose}. Give it more by 'runner: memory:'";
         return result.DiskFull ? $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in {whose}. Give it more by 'runner: disk:'" : null;
     }
-
-    private static string SignalName(int signal) => signal switch
-    {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => "see signal(7)",
-    };
 }
