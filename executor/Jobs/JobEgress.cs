@@ -13,6 +13,7 @@ internal sealed class JobEgress : IAsyncDisposable
     private readonly EgressGateway? _gateway;
     private readonly JobLog _log;
     private readonly string _auditPath;
+    private bool _closed;
 
     public JobEgress(Job job, JobLog log, EgressOptions options, string auditPath, TimeProvider time)
     {
@@ -32,9 +33,11 @@ internal sealed class JobEgress : IAsyncDisposable
         else await _gateway.RunAsync(channel, cancellationToken);
     }
 
-    /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel.</summary>
+    /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel. May be called again.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_closed) return;
+        _closed = true;
         await _audit.DisposeAsync();
         _gateway?.Dispose();
         var summary = _audit.Summarize(ShownDestinations);

@@ -92,13 +92,20 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
     {
         try
         {
-            await using var guest = thawed ?? await ConnectAsync(machine, egress, restored: false);
-            await EnterAsync(JobPhase.Running);
-            var outcome = await work.RunAsync(guest, lease);
+            JobOutcome outcome;
+            await using (var guest = thawed ?? await ConnectAsync(machine, egress, restored: false))
+            {
+                await EnterAsync(JobPhase.Running);
+                outcome = await work.RunAsync(guest, lease);
 
-            await EnterAsync(JobPhase.Collecting);
-            outcome = await work.CollectAsync(guest, outcome, lease);
-            await EnterAsync(JobPhase.Destroying);
+                await EnterAsync(JobPhase.Collecting);
+                outcome = await work.CollectAsync(guest, outcome, lease);
+                machine.BeginEnd();
+                await EnterAsync(JobPhase.Destroying);
+            }
+
+            // While the machine goes: no channel is left that could need it.
+            await egress.DisposeAsync();
             return outcome;
         }
         catch (Exception e) when (e is not OperationCanceledException)

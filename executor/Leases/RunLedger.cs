@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RunnerVm.Jobs;
 using RunnerVm.Store;
 
@@ -19,7 +18,7 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            var folder = Path.Combine(data.Runs, name ?? RandomNumberGenerator.GetHexString(8, lowercase: true));
+            var folder = Path.Combine(data.Runs, name ?? HostRandom.Hex(8));
             try
             {
                 Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

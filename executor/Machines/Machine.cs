@@ -18,6 +18,14 @@ internal abstract class Machine : IAsyncDisposable
     /// <summary>The last of the guest's serial console, at most 16 KiB, for a machine that died. Untrusted text.</summary>
     public abstract string ConsoleTail { get; }
 
+    /// <summary>
+    /// Begins what <see cref="DisposeAsync"/> waits for, where an engine can: its process takes some milliseconds to give its memory back.
+    /// Nothing runs in the guest any more. Never throws.
+    /// </summary>
+    public virtual void BeginEnd()
+    {
+    }
+
     public abstract ValueTask DisposeAsync();
 }
 

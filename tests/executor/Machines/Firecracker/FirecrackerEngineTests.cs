@@ -61,7 +61,7 @@ public sealed class FirecrackerEngineTests : IDisposable
 
         File.Delete(Path.Combine(_root, "requests"));
         Directory.Delete(Path.Combine(_root, "run"), recursive: true);
-        await using var copy = await Engine().RestoreAsync(Spec(), files, TestContext.Current.CancellationToken);
+        await using var copy = await Engine().RestoreAsync(Spec(), files, Task.CompletedTask, TestContext.Current.CancellationToken);
         await copy.GuestStream.ReadExactlyAsync(new byte[5], TestContext.Current.CancellationToken);
         Assert.Equal(
             [$$"""PUT /snapshot/load {"snapshot_path":"{{_root}}/state","mem_backend":{"backend_type":"File","backend_path":"{{_root}}/memory"},"resume_vm":true}"""],

@@ -32,7 +32,7 @@ internal sealed class BenchRunner
 
     public async Task ExecAsync(GuestChannel channel, FakeMachine machine)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
+        var request = ExecRequest.Read(channel.Request.Span);
         lock (Environments)
         {
             if (Remembers) Environments.Add(request.Environment);
