@@ -46,7 +46,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     public async Task An_agent_that_was_killed_is_followed_by_one_that_leaves_no_machine_runner_or_session_of_it()
     {
         await using var server = await StartAsync();
-        server.Knobs.LostAfter = TimeSpan.FromSeconds(10);
+        server.Knobs.LostAfter = Lost;
         var random = new Random();
         for (var i = 0; i < (Runner.Soak ? SoakKills : 1); i++)
         {
@@ -69,9 +69,9 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     public async Task A_machine_that_dies_at_work_and_a_GitHub_that_is_away_are_told_and_survived()
     {
         await using var server = await StartAsync();
-        server.Knobs.LostAfter = TimeSpan.FromSeconds(10);
+        server.Knobs.LostAfter = Lost;
         using var agent = await home.StartAgentAsync(server, jobs: 1);
-        var dying = server.World.QueueScript("acme/app", "small", "runner:die");
+        var dying = server.World.QueueScript("acme/app", "small", "echo b >/proc/sysrq-trigger");
         await EndedAsync(server, agent, dying);
         Assert.Equal("failure", dying.Conclusion);
         await agent.WaitForLineAsync("powered itself off in the middle of the job");
@@ -89,7 +89,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     {
         await using var server = await StartAsync();
         using var app = new StandInAppFile(server.World);
-        var labels = $"image: debian-12, scale-set: small-tests";
+        var labels = $"image: {RunnerHome.Image}, scale-set: small-tests";
         var organization = $"{{url: {server.Url}acme, app: {app.Yaml}, runners: [{{labels: small, {labels}}}]}}";
         var repository = $"{{url: {server.Url}acme/app, app: {app.Yaml}, mode: polling, check-interval: 1s, network: {{allow: [\"host:{server.Url.Port}\"]}}, runners: [{{labels: polled, {labels}}}]}}";
         var check = await home.CheckAsync($"github: [{organization}, {repository}]");
@@ -98,7 +98,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         Assert.Contains("the runs of 1 repositories can be seen", check.Output);
 
         server.World.RunnerUrl = new($"http://host.runnervm.internal:{server.Url.Port}");
-        using var agent = AgentProcess.Create($"capacity: {{jobs: 1, cpus: 1, memory: 256MB}}\nrunner: {{executor: qemu, memory: 256MB, disk: 1GB}}\ngithub: [{repository}]\n", home.Variables);
+        using var agent = AgentProcess.Create($"{RunnerHome.Host(1)}\ngithub: [{repository}]\n", home.Variables);
         var job = server.World.QueueScript("acme/app", "polled", "true");
         await EndedAsync(server, agent, job);
         await DrainAsync(agent, server);
@@ -116,6 +116,9 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         server.Knobs.PollTime = TimeSpan.FromMilliseconds(500);
         return server;
     }
+
+    /// <summary>An emulated processor takes its time over the official runner.</summary>
+    private static TimeSpan Lost => TimeSpan.FromSeconds(RunnerHome.IsOfficial ? 60 : 10);
 
     private static CancellationToken Patience() => new CancellationTokenSource(Runner.Soak ? TimeSpan.FromMinutes(40) : AgentProcess.Patience).Token;
 
