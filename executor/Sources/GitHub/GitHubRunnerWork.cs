@@ -30,6 +30,7 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
     private string? _result;
     private readonly RunnerHooks _hooks = new(runner, log, time);
     private SecretMasker _masker = new([]);
+    private string _title = "";
     private bool _tooOld;
 
     /// <summary>How it ended; null while it runs and where the machine ended under it.</summary>
@@ -110,6 +111,7 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
     private void Entitle(Lease lease)
     {
         var title = runner.Job?.ToString() ?? runner.JobName ?? "";
+        if (Interlocked.Exchange(ref _title, title) == title) return;
         lease.Entitle(title);
         Entitled(title);
     }
