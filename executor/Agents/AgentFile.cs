@@ -13,7 +13,7 @@ internal static class AgentFile
     public static AgentOptions Load(string path, AgentFileContext context)
     {
         var problems = new FileProblems(path,
-            ("capacity", AgentVocabulary.Capacity), ("runner", AgentVocabulary.Runner), ("an entry of gitlab", AgentVocabulary.GitLab), ("an entry of github", AgentVocabulary.GitHub),
+            ("capacity", AgentVocabulary.Capacity), ("runner", AgentVocabulary.Runner), ("logs", AgentVocabulary.Logs), ("an entry of gitlab", AgentVocabulary.GitLab), ("an entry of github", AgentVocabulary.GitHub),
             ("an entry of runners", AgentVocabulary.GitHubRunner), ("an entry of images", [.. AgentVocabulary.Image.Union(AgentVocabulary.WarmImage)]));
         var document = YamlFile.Read(() => context.OpenFile(path), path, "agent's configuration", "a map with \"gitlab\" or \"github\"", problems);
         var options = new AgentFileReader(context, problems).Read(document);

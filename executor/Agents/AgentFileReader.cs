@@ -42,6 +42,8 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
             Capacity = ReadCapacity(root, machine),
             Engine = machine.Engine,
             Isolation = machine.Isolation,
+            WarmFingerprint = YamlFingerprint.Of([_runner, root["images"]]),
+            Logs = ReadLogs(root),
             Warm = ReadWarm(root, machine, network ?? NetworkRequest.OpenInternet),
             GitLab = ReadGitLab(root, machine, network ?? NetworkRequest.OpenInternet),
             Listen = ReadListen(root),
@@ -59,6 +61,18 @@ internal sealed partial class AgentFileReader(AgentFileContext context, FileProb
         if (IPEndPoint.TryParse(text, out var address) && address is { AddressFamily: AddressFamily.InterNetwork, Port: > 0 }) return address;
         problems.Add(root["listen"]!.Position, $"\"listen\" should be an IPv4 address and a port such as 127.0.0.1:9469, found {Quoted.Text(text)}");
         return null;
+    }
+
+    private LogLimits ReadLogs(Fields root)
+    {
+        var limits = new LogLimits();
+        if (root["logs"] is not { IsNull: false } value || Fields.Read(value, "\"logs\"", AgentVocabulary.Logs, problems) is not { } fields) return limits;
+        return new()
+        {
+            Jobs = fields.WholeNumber("jobs", 1, 1_000_000) ?? limits.Jobs,
+            Age = fields.Time("age", TimeSpan.FromMinutes(1), TimeSpan.FromDays(3650)) ?? limits.Age,
+            Bytes = fields.Size("size", 1 << 20, 1L << 50) ?? limits.Bytes,
+        };
     }
 
     private AgentCapacity ReadCapacity(Fields root, MachineRequest machine)

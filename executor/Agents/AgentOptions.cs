@@ -18,6 +18,12 @@ internal sealed record AgentOptions
     /// <summary>Machines that wait for jobs of their kind.</summary>
     public IReadOnlyList<WarmImage> Warm { get; init; } = [];
 
+    /// <summary>Two of the same want the same machines to wait.</summary>
+    public string WarmFingerprint { get; init; } = "";
+
+    /// <summary>What is kept of jobs that are over.</summary>
+    public LogLimits Logs { get; init; } = new();
+
     public required IReadOnlyList<GitLabRunnerOptions> GitLab { get; init; }
 
     public required IReadOnlyList<GitHubSourceOptions> GitHub { get; init; }

@@ -17,6 +17,8 @@ namespace RunnerVm.Agents;
 /// <summary>Wires everything an agent needs, by hand and in one place.</summary>
 internal sealed class AgentSession : IDisposable
 {
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
+
     private readonly AgentOptions _options;
     private readonly GitLabHost _gitLab;
     private readonly GitHubHost _gitHub;
@@ -28,12 +30,18 @@ internal sealed class AgentSession : IDisposable
     private readonly ILogger _log;
     private readonly TimeProvider _time;
     private readonly AgentMetrics _metrics;
-    private WarmImages? _warm;
+    private readonly Lock _keeping = new();
+    private AgentOptions _current;
+    private string _kept = "";
+    private readonly WarmImages? _warm;
+    private readonly LogPruner _pruner;
 
-    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics)
+    private AgentSession(AgentOptions options, RunLedger ledger, AgentLock held, JobJournal journal, GitLabHost gitLab, GitHubHost gitHub, AgentMetrics metrics, WarmImages? warm)
     {
+        _current = options;
         (_options, _lock, _journal, _ledger, _log, _time, _metrics) = (options, held, journal, ledger, gitLab.Log, gitLab.Time, metrics);
-        (_gitLab, _gitHub) = (gitLab, gitHub);
+        (_gitLab, _gitHub, _warm) = (gitLab, gitHub, warm);
+        _pruner = new(ledger, _log, _time);
         _forges = Open(options);
     }
 
@@ -62,19 +70,20 @@ internal sealed class AgentSession : IDisposable
             var snapshots = new SnapshotStore(data, time);
             await snapshots.SweepAsync(cancellationToken);
             var keeper = snapshotUse == SnapshotUse.Off ? null : chosen.Engine as ISnapshottingEngine;
-            var warm = options.Warm.Count == 0 || keeper is null ? null : new WarmImages(
-                options.Warm,
+            var warm = keeper is null ? null : new WarmImages(
                 new(keeper, new MachineFileStore(data, layout, time), new SnapshotMaker(snapshots, ledger, new ScratchDisks(data, time), time), new WarmStart(ledger, keeper),
-                    new CloneRecord(new FactCache(data)), new() { MostBytes = (long)options.Capacity.Size.MemoryMib << 20, AvailableBytes = HostMemory.AvailableBytes }),
+                    new CloneRecord(new FactCache(data)), HostMemory.AvailableBytes),
                 log, time);
             var gitLab = new GitLabHost
             {
                 Lend = Lend,
                 Time = time,
                 MachineUsed = (host, machine) => host.Snapshots?.MakeInBackground(snapshotCommand(KindOf(machine), chosen.Engine.Name)),
-                Journal = new(journal = JobJournal.Open(Path.Join(data.Root, "agent.db"))),
+                Journal = new(journal = JobJournal.Open(Path.Join(data.Root, JobJournal.FileName))),
                 Traces = data.Traces,
                 SystemId = SystemId.Of(data),
+                JobStarted = metrics.JobStarted,
+                JobEnded = Ended,
                 Log = log,
             };
             var gitHub = new GitHubHost
@@ -84,9 +93,17 @@ internal sealed class AgentSession : IDisposable
                 MachineUsed = (host, job) => host.Snapshots?.MakeInBackground(snapshotCommand(job, chosen.Engine.Name)),
                 Software = new NewestRunner(data, time).Look,
                 Journal = new(journal),
+                JobStarted = metrics.JobStarted,
+                JobEnded = Ended,
                 Log = log,
             };
-            return new(options, ledger, held, journal, gitLab, gitHub, metrics) { _warm = warm };
+            return new(options, ledger, held, journal, gitLab, gitHub, metrics, warm);
+
+            void Ended(EndedJob job)
+            {
+                metrics.JobEnded(job);
+                Remember(journal, job, log, time);
+            }
 
             JobHost Lend() => new()
             {
@@ -96,10 +113,9 @@ internal sealed class AgentSession : IDisposable
                 ScratchDisks = new ScratchDisks(data, time),
                 Engine = chosen.Engine,
                 Snapshots = keeper is null ? null : new SnapshotShelf(snapshots, keeper, makes: snapshotUse == SnapshotUse.Auto, new CloneRecord(new FactCache(data))),
-                Warm = warm is null ? null : new WarmShelf(warm, keeper!, tellsOfNone: false, time),
+                Warm = warm is not { AreWanted: true } ? null : new WarmShelf(warm, keeper!, tellsOfNone: false, time),
                 Time = time,
                 PhaseEnded = metrics.PhaseEnded,
-                JobEnded = metrics.JobEnded,
             };
         }
         catch
@@ -119,19 +135,22 @@ internal sealed class AgentSession : IDisposable
         using var server = _options.Listen is { } address ? new StatusServer(address, () => new MetricsPage(_metrics, capacity, daemon.Forges).Write(), _log, stop.Draining) : null;
         using var supervisor = new ServiceSupervisor(Environment.GetEnvironmentVariable, _time);
         Say(capacity, _forges);
+        Keep(_options);
         supervisor.Ready(Status(_forges));
         reloads.Attach(options =>
         {
             Warn(options);
             capacity.Resize(options.Capacity.Jobs, options.Capacity.Size);
+            Keep(options);
             daemon.Replace(Open(options));
             Say(capacity, daemon.Forges);
             supervisor.Status(Status(daemon.Forges));
         });
         await using var draining = stop.Draining.Register(() => supervisor.Stopping("Waits for the jobs that run"));
         await using var warm = _warm;
-        warm?.Start();
+        var tidying = Task.WhenAll(Task.Run(() => _pruner.RunAsync(stop.Draining)), KeepCurrentAsync(stop.Draining));
         await daemon.RunAsync();
+        await tidying;
         _log.Information("Stopped; no job is left");
     }
 
@@ -139,6 +158,43 @@ internal sealed class AgentSession : IDisposable
         _log.Information("Takes up to {Jobs} jobs at once, {Size} in all, from {Forges}", capacity.Jobs, capacity.Size.ToString(), string.Join(", ", forges.Select(static f => f.Name)));
 
     private static string Status(IReadOnlyList<IForge> forges) => $"Takes jobs from {string.Join(", ", forges.Select(static f => f.Name))}";
+
+    /// <summary>Makes count what is kept beside jobs: machines that wait, and logs.</summary>
+    private void Keep(AgentOptions options)
+    {
+        using var one = _keeping.EnterScope();
+        _pruner.Limits = options.Logs;
+        (_current, var runner) = (options, options.Warm.Count > 0 && options.GitHub.Count > 0 ? _gitHub.Software()?.Disk : null);
+        var wanted = options.Warm.Count == 0 ? "" : $"{options.WarmFingerprint} {options.Capacity.Size} {runner?.Path}";
+        if (wanted == _kept) return;
+        _kept = wanted;
+        _log.Information("Waiting for jobs, once they are ready: {Images}", options.Warm.Count == 0 ? "no machine" : string.Join(", ", options.Warm.Select(static w => $"{w.Count} of {w.Image}")));
+        if (_warm is { } warm) warm.Keep(WarmImage.For(options, runner), (long)options.Capacity.Size.MemoryMib << 20);
+        else if (options.Warm.Count > 0) _log.Warning("No machine waits for jobs (\"images\"): this engine makes no snapshots, or RUNNERVM_SNAPSHOTS is off");
+    }
+
+    /// <summary>A new version of GitHub's runner is another disk, and its machines another kind.</summary>
+    private async Task KeepCurrentAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            await Task.Delay(LookAgain, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!stop.IsCancellationRequested) Keep(_current);
+        }
+    }
+
+    /// <summary>For runnervm ps and logs; that it cannot be kept must not fail the job.</summary>
+    private static void Remember(JobJournal journal, EndedJob job, ILogger log, TimeProvider time)
+    {
+        try
+        {
+            journal.WriteEnded(new(job.JobId, job.Forge, job.Name, EndedJob.Word(job.Result), job.Sentence, time.GetUtcNow()));
+        }
+        catch (Microsoft.Data.Sqlite.SqliteException e)
+        {
+            log.Warning("How {Job} ended could not be written down: {Why}", job.JobId, e.Message);
+        }
+    }
 
     /// <summary>What cannot change under jobs that run.</summary>
     private void Warn(AgentOptions options)
@@ -162,7 +218,8 @@ internal sealed class AgentSession : IDisposable
     {
         var api = new GitHubApi(source.Address, source.Credential, _time);
         _owned.Add(api);
-        return source.Runners.Select(runner => new GitHubForge(source, runner, api, _gitHub));
+        var notices = new DeathNotices(source.Name, api, _log);
+        return source.Runners.Select(runner => new GitHubForge(source, runner, api, notices, _gitHub));
     }
 
     /// <summary>A job that only says what machine it had.</summary>

@@ -5,13 +5,15 @@ namespace RunnerVm.Agents;
 /// <summary>Every word an agent's configuration knows, in the order messages list them. <c>config/agent.schema.json</c> holds the same.</summary>
 internal static class AgentVocabulary
 {
-    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "images", "gitlab", "github", "listen"];
+    public static IReadOnlyList<string> Document { get; } = ["capacity", "runner", "images", "gitlab", "github", "logs", "listen"];
 
     public static IReadOnlyList<string> Capacity { get; } = ["jobs", "cpus", "memory"];
 
     public static IReadOnlyList<string> Runner { get; } = ["executor", "isolation", "cpus", "memory", "disk", "network"];
 
     public static IReadOnlyList<string> WarmImage { get; } = ["image", "warm", "cpus", "memory", "disk", "network"];
+
+    public static IReadOnlyList<string> Logs { get; } = ["jobs", "age", "size"];
 
     public static IReadOnlyList<string> GitLab { get; } =
     [

@@ -14,6 +14,8 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
 
     private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(30);
 
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(10);
+
     private readonly SemaphoreSlim? _limit = forge.Limit is { } limit ? new(limit, limit) : null;
     private readonly HashSet<Task> _running = [];
     private readonly TaskCompletionSource _silent = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -44,17 +46,30 @@ internal sealed class ForgeLoop(IForge forge, Capacity capacity, AgentStop stop,
     /// <summary>Never faults: the jobs that run are waited for all the same.</summary>
     private async Task ListenAsync()
     {
-        try
+        var pause = AfterError;
+        while (true)
         {
-            await forge.ListenAsync(() => capacity.RoomFor(forge.Largest), stop.Draining);
-        }
-        catch (OperationCanceledException) when (stop.Draining.IsCancellationRequested)
-        {
-            // Nothing is listened to any more.
-        }
-        catch (Exception e)
-        {
-            log.Error(e, "{Forge}: an error of the agent's own, please report it; it hears of no new jobs before the agent is started again", forge.Name);
+            var begun = time.GetTimestamp();
+            try
+            {
+                await forge.ListenAsync(() => capacity.RoomFor(forge.Largest), stop.Draining);
+                return;
+            }
+            catch (Exception) when (stop.Draining.IsCancellationRequested)
+            {
+                // Nothing is listened to any more.
+                return;
+            }
+            catch (Exception e)
+            {
+                // What went well for long is begun again soon; what fails at once, ever more slowly.
+                if (time.GetElapsedTime(begun) > LongestSilence) pause = AfterError;
+                log.Error(e, "{Forge}: an error of the agent's own while it listened for jobs, please report it; it listens again in {Seconds} s", forge.Name, pause.TotalSeconds);
+            }
+
+            await Task.Delay(pause, time, stop.Draining).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stop.Draining.IsCancellationRequested) return;
+            pause = pause * 2 < LongestSilence ? pause * 2 : LongestSilence;
         }
     }
 

@@ -10,12 +10,13 @@ namespace RunnerVm.Commands;
 internal static class JobsCommand
 {
     private static readonly Argument<string> Job = new("job") { Description = "A job of runnervm ps; the beginning of its name is enough." };
+    private static readonly Option<bool> All = new("--all", "-a") { Description = "Also the agent's last jobs, and how each ended." };
     private static readonly Option<bool> Follow = new("--follow", "-f") { Description = "Go on until the job ends." };
 
     public static IEnumerable<Command> Create()
     {
-        var list = new Command("ps", "List the jobs that run.");
-        list.SetAction(static _ => List());
+        var list = new Command("ps", "List the jobs that run.") { All };
+        list.SetAction(static parsed => List(parsed.GetValue(All)));
         var logs = new Command("logs", "Show what the host says about a job of the agent, also after its end.") { Job, Follow };
         logs.SetAction(static (parsed, token) => ShowAsync(parsed.GetRequiredValue(Job), parsed.GetValue(Follow), token));
         var kill = new Command("kill", "End a job that runs; it has its grace.") { Job };
@@ -23,8 +24,9 @@ internal static class JobsCommand
         return [list, logs, kill];
     }
 
-    private static int List()
+    private static int List(bool all)
     {
+        if (all) ListEnded();
         var now = TimeProvider.System.GetUtcNow();
         var table = new Table().Border(TableBorder.None).AddColumns("JOB", "PHASE", "FOR", "OWNER", "MACHINE", "NAME");
         foreach (var (_, run) in Runs().OrderBy(static r => r.Record.StartedAt))
@@ -38,6 +40,19 @@ internal static class JobsCommand
         return ExitCodes.Ok;
     }
 
+    private static void ListEnded()
+    {
+        foreach (var row in Ended()) Console.WriteLine(Line(row));
+    }
+
+    private static IReadOnlyList<EndedRow> Ended()
+    {
+        var path = Path.Join(DataDirectory.FromEnvironment().Root, JobJournal.FileName);
+        if (!File.Exists(path)) return [];
+        using var journal = JobJournal.Open(path);
+        return journal.ReadEnded();
+    }
+
     private static int Kill(string job)
     {
         StopOrder.Place(Find(job).Folder);
@@ -46,7 +61,7 @@ internal static class JobsCommand
 
     private static async Task<int> ShowAsync(string job, bool follow, CancellationToken cancellationToken)
     {
-        var path = LogOf(job);
+        if (LogOf(job) is not { } path) return Tell(job);
         await using var output = Console.OpenStandardOutput();
         await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
@@ -61,15 +76,28 @@ internal static class JobsCommand
         }
     }
 
-    /// <summary>Of a job that runs, or ran: the agent's own log of it, or the one that goes to its forge.</summary>
-    private static string LogOf(string job)
+    /// <summary>Of a job whose log is at its forge, or no longer kept: how it ended.</summary>
+    private static int Tell(string job)
+    {
+        var row = Ended().LastOrDefault(row => row.JobId.StartsWith(job, StringComparison.Ordinal)) ?? throw new UserException(
+            ExitCodes.Failed, $"There is no log of a job \"{job}\" in {DataDirectory.FromEnvironment().Logs}. Jobs of exec say all they say to whoever started them.");
+        Console.WriteLine(Line(row));
+        return ExitCodes.Ok;
+    }
+
+    /// <summary>A line a job, for eyes and for grep.</summary>
+    private static string Line(EndedRow row) =>
+        string.Create(CultureInfo.InvariantCulture, $"{row.JobId}  {row.At:yyyy-MM-dd HH:mm:ss}Z  {row.Result}  {row.Forge}: {(row.Sentence.StartsWith(row.Name, StringComparison.Ordinal) ? "" : $"{row.Name}: ")}{row.Sentence}");
+
+    /// <summary>Of a job that runs, or ran: the agent's own log of it, or the one that goes to its forge; null: there is none here.</summary>
+    private static string? LogOf(string job)
     {
         var data = DataDirectory.FromEnvironment();
         var found = new[] { data.Logs, data.Traces }.SelectMany(folder => Directory.GetFiles(folder, "*.log")).Where(path => Path.GetFileName(path).StartsWith(job, StringComparison.Ordinal)).ToList();
         return found switch
         {
             [var one] => one,
-            [] => throw new UserException(ExitCodes.Failed, $"There is no log of a job \"{job}\" in {data.Logs}. Jobs of exec say all they say to whoever started them."),
+            [] => null,
             _ => found.Find(path => Path.GetFileNameWithoutExtension(path) == job) ?? throw Several(job, found.Select(static path => Path.GetFileNameWithoutExtension(path))),
         };
     }

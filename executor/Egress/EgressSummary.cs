@@ -6,6 +6,12 @@ internal sealed record EgressDestination(
     string Name, int Port, int Allowed, int Denied, int Audited, int Failed, long BytesUp, long BytesDown)
 {
     public int Count => Allowed + Denied + Audited + Failed;
+
+    /// <summary>For people.</summary>
+    public string Place => Port == 0 ? $"the name {Name}" : $"{Name} port {Port}";
+
+    /// <summary>For people.</summary>
+    public string DeniedTimes => Denied == 1 ? "once" : $"{Denied} times";
 }
 
 /// <summary>What a job did on the network, for the end of its log.</summary>

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RunnerVm.GuestProtocol;
 using RunnerVm.Jobs;
 
@@ -12,9 +11,9 @@ internal static class GuestIdentity
     public static ThawRequest For(Job job, TimeProvider time) => new()
     {
         UnixTimeNanoseconds = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100,
-        Entropy = RandomNumberGenerator.GetBytes(EntropyBytes),
+        Entropy = HostRandom.Bytes(EntropyBytes),
         Hostname = job.Id,
-        MachineId = RandomNumberGenerator.GetHexString(32, lowercase: true),
+        MachineId = HostRandom.Hex(32),
         Workspace = StepPlan.Workspace,
         Network = job.Network.Kind != NetworkKind.None,
         ErrandCommand = job.ErrandCommand,

@@ -30,8 +30,8 @@ internal sealed class GuestSession : IAsyncDisposable
     /// <exception cref="GuestFailedException">The agent says it could not.</exception>
     public async Task<ThawResult> ThawAsync(ThawRequest request, CancellationToken cancellationToken)
     {
-        await using var channel = _connection.Open(ChannelKind.Thaw, Messages.Write(request, Messages.Default.ThawRequest));
-        var result = Messages.Read<ThawResult>(await channel.Result.WaitAsync(cancellationToken), Messages.Default.ThawResult);
+        await using var channel = _connection.Open(ChannelKind.Thaw, request.ToPayload());
+        var result = ThawResult.Read(await channel.Result.WaitAsync(cancellationToken));
         if (result.Error is not null) throw new GuestFailedException($"The guest could not be made ready: {UntrustedText.Line(result.Error)}");
         return result with
         {
@@ -56,7 +56,7 @@ internal sealed class GuestSession : IAsyncDisposable
         ExecRequest request, Func<OutputStream, ReadOnlyMemory<byte>, ValueTask> onOutput, StopRequest stop)
     {
         var cancellationToken = stop.Abandoned;
-        await using var channel = _connection.Open(ChannelKind.Exec, Messages.Write(request, Messages.Default.ExecRequest));
+        await using var channel = _connection.Open(ChannelKind.Exec, request.ToPayload());
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var stopping = StopWhenAskedAsync(channel, stop, ended.Token);
         try
@@ -72,7 +72,7 @@ internal sealed class GuestSession : IAsyncDisposable
                 await onOutput(stream, piece.Bytes);
             }
 
-            return Check(Messages.Read<ExecResult>(await channel.Result.WaitAsync(cancellationToken), Messages.Default.ExecResult));
+            return Check(ExecResult.Read(await channel.Result.WaitAsync(cancellationToken)));
         }
         finally
         {

@@ -21,6 +21,18 @@ internal static class SparseFile
         foreach (var (at, bytes) in Chunks(source)) RandomAccess.Write(to, bytes.Span, at);
     }
 
+    /// <summary>Makes a file of the other's length at once, and copies all but its holes behind that.</summary>
+    /// <param name="path">A file that does not exist yet.</param>
+    public static Task BeginCopy(string from, string path)
+    {
+        var to = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        RandomAccess.SetLength(to, new FileInfo(from).Length);
+        return Task.Run(() =>
+        {
+            using (to) Copy(from, to);
+        });
+    }
+
     /// <summary>
     /// A digest of length and content, against accidents, not forgery. It is the same whether zeroes are written or holes.
     /// </summary>

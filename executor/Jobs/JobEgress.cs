@@ -13,6 +13,7 @@ internal sealed class JobEgress : IAsyncDisposable
     private readonly EgressGateway? _gateway;
     private readonly JobLog _log;
     private readonly string _auditPath;
+    private bool _closed;
 
     public JobEgress(Job job, JobLog log, EgressOptions options, string auditPath, TimeProvider time)
     {
@@ -22,6 +23,9 @@ internal sealed class JobEgress : IAsyncDisposable
         if (job.Network.Kind != NetworkKind.None) _gateway = new(EgressPolicy.Compile(job.Network, new HostAddresses(time)), _audit, options, time);
     }
 
+    /// <summary>The destinations that were denied most often; complete after <see cref="DisposeAsync"/>.</summary>
+    public IReadOnlyList<EgressDestination> Denied { get; private set; } = [];
+
     /// <summary>Serves a channel the guest opened.</summary>
     public async Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken)
     {
@@ -29,12 +33,15 @@ internal sealed class JobEgress : IAsyncDisposable
         else await _gateway.RunAsync(channel, cancellationToken);
     }
 
-    /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel.</summary>
+    /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel. May be called again.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_closed) return;
+        _closed = true;
         await _audit.DisposeAsync();
         _gateway?.Dispose();
         var summary = _audit.Summarize(ShownDestinations);
+        Denied = summary.Refused;
         if (summary.Connections == 0 && summary.DeniedNames == 0)
         {
             File.Delete(_auditPath);
@@ -42,13 +49,9 @@ internal sealed class JobEgress : IAsyncDisposable
         }
 
         var text = $"network: {summary.Connections} connections, {Readable.Size(summary.BytesUp)} up, {Readable.Size(summary.BytesDown)} down; each in {_auditPath}";
-        foreach (var refused in summary.Refused) text += $"\ndenied {Times(refused.Denied)}: {Place(refused)}";
+        foreach (var refused in summary.Refused) text += $"\ndenied {refused.DeniedTimes}: {refused.Place}";
         await _log.NoticeAsync(text);
     }
-
-    private static string Times(int count) => count == 1 ? "once" : $"{count} times";
-
-    private static string Place(EgressDestination destination) => destination.Port == 0 ? $"the name {destination.Name}" : $"{destination.Name} port {destination.Port}";
 
     /// <summary>A job may ask for names made of its secrets; on the way they become lower case.</summary>
     private static SecretMasker? NameMasker(Job job)

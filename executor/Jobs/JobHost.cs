@@ -37,9 +37,6 @@ internal sealed class JobHost
     /// <summary>Told how long each phase of each job took.</summary>
     public Action<JobPhase, TimeSpan> PhaseEnded { get; init; } = static (_, _) => { };
 
-    /// <summary>Told how each job ended.</summary>
-    public Action<JobOutcome> JobEnded { get; init; } = static _ => { };
-
     public EgressOptions EgressOptions { get; init; } = new();
 
     public TimeSpan BootTimeout { get; init; } = DefaultBootTimeout;

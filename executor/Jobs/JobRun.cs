@@ -18,6 +18,10 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
     private JobPhase _phase = JobPhase.Queued;
     private long _phaseStarted = host.Time.GetTimestamp();
     private Lease? _lease;
+    private JobEgress? _egress;
+
+    /// <summary>What the job was denied on the network, most often asked for first; complete when the run is over.</summary>
+    public IReadOnlyList<EgressDestination> Denied => _egress?.Denied ?? [];
 
     /// <summary>Runs the job to its end. Does not throw for anything the job, the guest or the host does.</summary>
     public async Task<JobOutcome> RunAsync()
@@ -32,7 +36,6 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         var outcome = await RunToOutcomeAsync(timer);
         if (timedOut) outcome = new JobOutcome.TimedOut("The job", job.Timeout);
         await EnterAsync(JobPhase.Done);
-        host.JobEnded(outcome);
         await log.FinishAsync(outcome);
         return outcome;
     }
@@ -55,7 +58,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
 
             await EnterAsync(JobPhase.Booting);
             timer.Change(job.Timeout, Timeout.InfiniteTimeSpan);
-            await using var egress = host.OpenEgress(job, log);
+            await using var egress = _egress = host.OpenEgress(job, log);
             if (waiting is not null)
             {
                 if (await WakeAsync(waiting, egress, lease) is { } awake) return await RunInMachineAsync(waiting, awake, egress, lease);
@@ -89,13 +92,20 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
     {
         try
         {
-            await using var guest = thawed ?? await ConnectAsync(machine, egress, restored: false);
-            await EnterAsync(JobPhase.Running);
-            var outcome = await work.RunAsync(guest, lease);
+            JobOutcome outcome;
+            await using (var guest = thawed ?? await ConnectAsync(machine, egress, restored: false))
+            {
+                await EnterAsync(JobPhase.Running);
+                outcome = await work.RunAsync(guest, lease);
 
-            await EnterAsync(JobPhase.Collecting);
-            outcome = await work.CollectAsync(guest, outcome, lease);
-            await EnterAsync(JobPhase.Destroying);
+                await EnterAsync(JobPhase.Collecting);
+                outcome = await work.CollectAsync(guest, outcome, lease);
+                machine.BeginEnd();
+                await EnterAsync(JobPhase.Destroying);
+            }
+
+            // While the machine goes: no channel is left that could need it.
+            await egress.DisposeAsync();
             return outcome;
         }
         catch (Exception e) when (e is not OperationCanceledException)

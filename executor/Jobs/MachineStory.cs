@@ -14,7 +14,7 @@ internal static class MachineStory
         if (exit.Bound is { } bound) return bound;
         if (tail.Contains("Kernel panic", StringComparison.Ordinal)) return $"The machine's kernel panicked: {Panic(tail)}.";
         if (exit.ExitCode == 137) return "The machine's process was killed from outside (SIGKILL); if nobody did it, the host was out of memory.";
-        if (exit.ExitCode != 0) return $"The machine's process ended with status {exit.ExitCode}: {UntrustedText.Line(exit.StandardError)}";
+        if (exit.ExitCode != 0) return $"The machine's process ended with status {exit.Status}: {UntrustedText.Line(exit.StandardError)}";
         return "The machine powered itself off in the middle of the job: something in the job shut it down or rebooted it.";
     }
 
@@ -25,7 +25,7 @@ internal static class MachineStory
         var tail = machine.ConsoleTail;
         var why = tail.Contains("Kernel panic", StringComparison.Ordinal)
             ? $"its kernel panicked: {Panic(tail)}"
-            : $"its process ended with status {machine.Exited.Result.ExitCode}. {UntrustedText.Line(machine.Exited.Result.StandardError)}";
+            : $"its process ended with status {machine.Exited.Result.Status}. {UntrustedText.Line(machine.Exited.Result.StandardError)}";
         return $"The machine did not start: {why} The last of its console: {UntrustedText.Line(tail.Length > 300 ? tail[^300..] : tail)}";
     }
 

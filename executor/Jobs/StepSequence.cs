@@ -1,6 +1,7 @@
 using RunnerVm.GuestProtocol;
 using RunnerVm.Guests;
 using RunnerVm.Logs;
+using RunnerVm.Machines;
 
 namespace RunnerVm.Jobs;
 
@@ -70,27 +71,15 @@ internal sealed class StepSequence(Job job, GuestSession guest, JobLog log, Time
     {
         if (code == 0) return null;
         if (result.Error is not null) return result.Error;
-        if (result.OutOfMemory)
-            return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of this step. Give it more by 'runner: memory:' or --memory.";
-        if (result.DiskFull)
-            return $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in this step. Give it more by 'runner: disk:' or --disk.";
-        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName(signal)})." : null;
+        if (Exhaustion(job, result, "this step") is { } exhaustion) return $"{exhaustion} or {(result.OutOfMemory ? "--memory" : "--disk")}.";
+        return result.Signal is { } signal ? $"Ended by signal {signal} ({SignalName.Of(signal) ?? "see signal(7)"})." : null;
     }
 
-    private static string SignalName(int signal) => signal switch
+    /// <summary>Which of the machine's means ran out, and the setting that gives more, without a full stop; null: none did.</summary>
+    /// <param name="whose">A process of it was killed, or met the full disk.</param>
+    public static string? Exhaustion(Job job, ExecResult result, string whose)
     {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => "see signal(7)",
-    };
+        if (result.OutOfMemory) return $"The machine's memory ({job.Machine.MemoryMib} MiB) was full and its kernel killed a process of {whose}. Give it more by 'runner: memory:'";
+        return result.DiskFull ? $"The machine's disk ({job.Machine.DiskBytes >> 20} MiB) was full in {whose}. Give it more by 'runner: disk:'" : null;
+    }
 }

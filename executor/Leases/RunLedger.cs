@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RunnerVm.Jobs;
 using RunnerVm.Store;
 
@@ -19,7 +18,7 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            var folder = Path.Combine(data.Runs, name ?? RandomNumberGenerator.GetHexString(8, lowercase: true));
+            var folder = Path.Combine(data.Runs, name ?? HostRandom.Hex(8));
             try
             {
                 Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -51,6 +50,9 @@ internal sealed class RunLedger(DataDirectory data, TimeProvider time)
         throw new UserException(ExitCodes.RunnerFailed,
             $"Cannot enter the job in {data.Runs}: no folder in it can be locked. Is it on a file system with flock?");
     }
+
+    /// <summary>What stays of runs that are over.</summary>
+    public string Logs => data.Logs;
 
     /// <summary>Folders of all runs, owned or not.</summary>
     public IReadOnlyList<string> Folders() => Directory.GetDirectories(data.Runs);

@@ -11,6 +11,8 @@ internal sealed class EngineMachine(EngineProcess process, Stream guestStream) :
 
     public override string ConsoleTail => process.OutputTail;
 
+    public override void BeginEnd() => process.Kill();
+
     public override async ValueTask DisposeAsync()
     {
         await process.DisposeAsync();

@@ -63,6 +63,13 @@ internal sealed class EngineProcess : IAsyncDisposable
     /// <summary>SIGKILL, waited for. May be called again.</summary>
     public async ValueTask DisposeAsync()
     {
+        Kill();
+        await Exited;
+    }
+
+    /// <summary>SIGKILL, not waited for. May be called again.</summary>
+    public void Kill()
+    {
         try
         {
             // Not CliWrap's own way, which looks through all of /proc for children first: an engine has none, its
@@ -77,8 +84,6 @@ internal sealed class EngineProcess : IAsyncDisposable
         {
             // It has just ended by itself.
         }
-
-        await Exited;
     }
 
     private async Task<MachineExit> WaitAsync(CommandTask<CommandResult> command) =>

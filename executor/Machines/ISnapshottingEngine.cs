@@ -24,8 +24,13 @@ internal interface ISnapshottingEngine : IMachineEngine
     /// for a host's hello. Of the spec, kernel and initramfs are not read; all else must be as in the machine that was laid down,
     /// but for the paths, and the scratch disk must be a copy of that machine's at that moment.
     /// </summary>
+    /// <param name="scratchDisk">
+    /// Ends when the scratch disk is such a copy. Until then it is a file of its length, and the guest is not let on: what an engine
+    /// can do before then, it does.
+    /// </param>
     /// <exception cref="MachineException">The files do not make a machine; they may be read by others and are not touched.</exception>
-    Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, CancellationToken cancellationToken);
+    /// <exception cref="IOException">The scratch disk could not be copied.</exception>
+    Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, Task scratchDisk, CancellationToken cancellationToken);
 }
 
 /// <summary>The files of one snapshot.</summary>

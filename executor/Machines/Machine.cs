@@ -18,10 +18,22 @@ internal abstract class Machine : IAsyncDisposable
     /// <summary>The last of the guest's serial console, at most 16 KiB, for a machine that died. Untrusted text.</summary>
     public abstract string ConsoleTail { get; }
 
+    /// <summary>
+    /// Begins what <see cref="DisposeAsync"/> waits for, where an engine can: its process takes some milliseconds to give its memory back.
+    /// Nothing runs in the guest any more. Never throws.
+    /// </summary>
+    public virtual void BeginEnd()
+    {
+    }
+
     public abstract ValueTask DisposeAsync();
 }
 
 /// <param name="ExitCode">Status of the engine's process, 128 + signal when killed.</param>
 /// <param name="StandardError">What the engine had to say, at most 16 KiB.</param>
 /// <param name="Bound">A sentence when it was one of our own bounds that ended it, and what to do.</param>
-internal sealed record MachineExit(int ExitCode, string StandardError, string? Bound = null);
+internal sealed record MachineExit(int ExitCode, string StandardError, string? Bound = null)
+{
+    /// <summary>The exit code for people: the signal's name where it was one.</summary>
+    public string Status => SignalName.WithStatus(ExitCode);
+}

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using RunnerVm.Images;
 using RunnerVm.Machines;
 
 namespace RunnerVm.Snapshots;
@@ -14,6 +15,23 @@ internal sealed record Snapshot(string Folder, SnapshotManifest Manifest, DateTi
 
     /// <summary>The scratch disk of the moment; each copy needs one of its own.</summary>
     public string Scratch => ScratchIn(Folder);
+
+    /// <summary>Starts a copy on that engine. Its scratch disk, a file that does not exist yet at the spec's path, is made meanwhile.</summary>
+    /// <exception cref="MachineException">See <see cref="ISnapshottingEngine.RestoreAsync"/>.</exception>
+    /// <exception cref="IOException">The scratch disk could not be copied.</exception>
+    public async Task<Machine> RestoreAsync(ISnapshottingEngine engine, MachineSpec spec, CancellationToken cancellationToken)
+    {
+        var copying = SparseFile.BeginCopy(Scratch, spec.ScratchDiskPath);
+        try
+        {
+            return await engine.RestoreAsync(spec, Files, copying, cancellationToken);
+        }
+        finally
+        {
+            // Whatever became of the engine, nobody writes to the run's folder any more.
+            await copying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
 
     public static SnapshotFiles FilesIn(string folder) => new(Path.Combine(folder, "memory"), Path.Combine(folder, "state"));
 

@@ -23,11 +23,9 @@ internal sealed class SnapshotShelf(SnapshotStore store, ISnapshottingEngine eng
 
     /// <summary>Starts a copy, with a scratch disk of its own at the spec's path.</summary>
     /// <exception cref="MachineException">See <see cref="ISnapshottingEngine.RestoreAsync"/>.</exception>
-    public Task<Machine> RestoreAsync(MachineSpec spec, Snapshot snapshot, CancellationToken cancellationToken)
-    {
-        using (var disk = File.OpenHandle(spec.ScratchDiskPath, FileMode.CreateNew, FileAccess.Write)) SparseFile.Copy(snapshot.Scratch, disk);
-        return engine.RestoreAsync(spec, snapshot.Files, cancellationToken);
-    }
+    /// <exception cref="IOException">The copy of the scratch disk could not be made.</exception>
+    public Task<Machine> RestoreAsync(MachineSpec spec, Snapshot snapshot, CancellationToken cancellationToken) =>
+        snapshot.RestoreAsync(engine, spec, cancellationToken);
 
     /// <summary>For one that no machine woke up from.</summary>
     public void Discard(string why) => store.Discard(_key!, why);

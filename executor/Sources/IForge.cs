@@ -64,9 +64,16 @@ internal interface IForgeJob : IDisposable
     void Interrupt();
 }
 
-/// <param name="Name">In Prometheus' words, for example runnervm_github_runners.</param>
+/// <param name="Name">In Prometheus' words, for example runnervm_github_runners; of a counter ending in _total.</param>
 /// <param name="Labels">Beside the forge's name, as <c>state="busy"</c>; empty for none.</param>
-internal sealed record ForgeFigure(string Name, string Help, string Labels, double Value);
+internal sealed record ForgeFigure(string Name, string Help, string Labels, double Value)
+{
+    /// <summary>Only ever grows, from the agent's start on.</summary>
+    public bool IsCounter => Name.EndsWith("_total", StringComparison.Ordinal);
+
+    /// <summary>Whose it is, where several forges share it and it is to be told once; null: the forge's own.</summary>
+    public string? Of { get; init; }
+}
 
 /// <param name="Good">False: jobs from here will not come.</param>
 internal sealed record ForgeCheck(bool Good, string Said);

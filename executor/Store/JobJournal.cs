@@ -7,8 +7,10 @@ namespace RunnerVm.Store;
 /// Each write is on disk when it returns, also for a process that is killed in the next moment. Safe to use from
 /// several threads of one process.
 /// </summary>
-internal sealed class JobJournal : IDisposable
+internal sealed partial class JobJournal : IDisposable
 {
+    public const string FileName = "agent.db";
+
     private readonly Lock _lock = new();
     private readonly SqliteConnection _connection;
 
@@ -31,6 +33,7 @@ internal sealed class JobJournal : IDisposable
             // A killed process loses nothing in this mode; only a power cut may lose the last writes, and with them their machine.
             journal.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;");
             journal.Execute("CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, forge TEXT NOT NULL, content TEXT NOT NULL) STRICT;");
+            journal.Execute("CREATE TABLE IF NOT EXISTS ended (number INTEGER PRIMARY KEY, id TEXT NOT NULL, forge TEXT NOT NULL, name TEXT NOT NULL, result TEXT NOT NULL, sentence TEXT NOT NULL, at INTEGER NOT NULL) STRICT;");
             return journal;
         }
         catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
@@ -65,7 +68,7 @@ internal sealed class JobJournal : IDisposable
         lock (_lock) _connection.Dispose();
     }
 
-    private void Execute(string text, params (string Name, string Value)[] values)
+    private void Execute(string text, params (string Name, object Value)[] values)
     {
         lock (_lock)
         {
@@ -74,7 +77,7 @@ internal sealed class JobJournal : IDisposable
         }
     }
 
-    private SqliteCommand Command(string text, (string Name, string Value)[] values)
+    private SqliteCommand Command(string text, (string Name, object Value)[] values)
     {
         var command = _connection.CreateCommand();
         command.CommandText = text;

@@ -11,7 +11,7 @@ namespace RunnerVm.GuestProtocol;
 public sealed record Hello(int Version, string Build)
 {
     /// <summary>Raised with every incompatible change.</summary>
-    public const int CurrentVersion = 1;
+    public const int CurrentVersion = 2;
 
     private const int MaxBuild = 64;
 

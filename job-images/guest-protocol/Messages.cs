@@ -5,35 +5,6 @@ using System.Text.Json.Serialization.Metadata;
 namespace RunnerVm.GuestProtocol;
 
 /// <summary>
-/// Host → guest, once and first: makes this machine itself. Sent after a cold boot and after a restore alike, so nothing
-/// that must be fresh can be forgotten on one of the two ways.
-/// </summary>
-public sealed record ThawRequest
-{
-    /// <summary>Wall clock, nanoseconds since 1970-01-01 UTC.</summary>
-    public required long UnixTimeNanoseconds { get; init; }
-
-    /// <summary>At least 32 bytes, credited to the kernel's generator before anything else runs.</summary>
-    public required byte[] Entropy { get; init; }
-
-    public required string Hostname { get; init; }
-
-    /// <summary>32 lower-case hexadecimal digits, as in machine-id(5).</summary>
-    public required string MachineId { get; init; }
-
-    /// <summary>Absolute path of the folder the job works in; created on the scratch disk.</summary>
-    public required string Workspace { get; init; }
-
-    /// <summary>True: outbound TCP and DNS become dial and dns channels. False: there is only loopback.</summary>
-    public required bool Network { get; init; }
-
-    /// <summary>
-    /// Name of a command that is put into the job's PATH and whose every call becomes an errand channel; null for none.
-    /// </summary>
-    public string? ErrandCommand { get; init; }
-}
-
-/// <summary>
 /// Host → guest: make all that thaw would make and that is the same in every machine of a kind (root, network, cgroups).
 /// From the result on until thaw a hello on the stream begins it afresh: it comes from the host of a restored copy.
 /// </summary>
@@ -55,53 +26,6 @@ public sealed record FreezeResult
     public string? Error { get; init; }
 }
 
-/// <summary>The answer to <see cref="ThawRequest"/>; <see cref="Error"/> is null when the machine is ready for steps.</summary>
-public sealed record ThawResult
-{
-    public string? Error { get; init; }
-
-    /// <summary>As uname -r.</summary>
-    public string KernelRelease { get; init; } = "";
-
-    /// <summary>Milliseconds from the agent's first instruction to its hello.</summary>
-    public double BootMilliseconds { get; init; }
-
-    /// <summary>Milliseconds this thaw took in the guest.</summary>
-    public double ThawMilliseconds { get; init; }
-}
-
-/// <summary>
-/// Host → guest, on an exec or pty channel. The process leads a session and a process group of its own, in a cgroup of
-/// its own. Lanes to the guest: 0 standard input, 2 control (<see cref="ExecControl"/>, one message a data frame). Lanes
-/// to the host: 0 standard output (all output of a pty), 1 standard error. The host keeps its direction open until the
-/// result, because control may be needed until then; its end counts as <see cref="ExecControl.EndInput"/>.
-/// </summary>
-public sealed record ExecRequest
-{
-    /// <summary>
-    /// Command lines in order of preference; the first whose program exists in the guest is run. In each, <c>{0}</c>
-    /// stands for the path of <see cref="Script"/>.
-    /// </summary>
-    public required string[][] Candidates { get; init; }
-
-    /// <summary>Written to a file in memory before the start, or null.</summary>
-    public string? Script { get; init; }
-
-    /// <summary>The whole environment; the agent adds nothing but what is missing of PATH, HOME and SHELL.</summary>
-    public required Dictionary<string, string> Environment { get; init; }
-
-    /// <summary>Absolute, or relative to the workspace.</summary>
-    public string? WorkingDirectory { get; init; }
-
-    /// <summary>False: standard input is /dev/null. True: it is lane 0, until <see cref="ExecControl.EndInput"/>.</summary>
-    public bool Input { get; init; }
-
-    /// <summary>Initial size of a pty, in characters.</summary>
-    public int Rows { get; init; } = 24;
-
-    public int Columns { get; init; } = 80;
-}
-
 /// <summary>Host → guest, while a process runs. Exactly one member is set.</summary>
 public sealed record ExecControl
 {
@@ -116,25 +40,6 @@ public sealed record ExecControl
 
     /// <summary>New size of a pty, rows and columns.</summary>
     public int[]? WindowSize { get; init; }
-}
-
-/// <summary>How a process ended. Exactly one of the first three is set.</summary>
-public sealed record ExecResult
-{
-    /// <summary>0 to 255.</summary>
-    public int? ExitCode { get; init; }
-
-    /// <summary>The signal that ended it.</summary>
-    public int? Signal { get; init; }
-
-    /// <summary>It could not be started: why, in a sentence.</summary>
-    public string? Error { get; init; }
-
-    /// <summary>The guest's kernel killed a process of this step for want of memory; said only of steps that failed.</summary>
-    public bool OutOfMemory { get; init; }
-
-    /// <summary>The scratch disk had no room left at some moment of this step; said only of steps that failed.</summary>
-    public bool DiskFull { get; init; }
 }
 
 /// <summary>Host → guest: unpack the tar stream that follows in lane 0 below <see cref="Path"/>.</summary>
@@ -206,17 +111,13 @@ public sealed record ForwardRequest
     public required int Port { get; init; }
 }
 
-/// <summary>Requests and results as JSON, and the one way of reading them that turns bad input into a protocol error.</summary>
+/// <summary>All other requests and results as JSON, and the one way of reading them that turns bad input into a protocol error.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
-[JsonSerializable(typeof(ThawRequest))]
-[JsonSerializable(typeof(ThawResult))]
 [JsonSerializable(typeof(FreezeRequest))]
 [JsonSerializable(typeof(FreezeResult))]
-[JsonSerializable(typeof(ExecRequest))]
 [JsonSerializable(typeof(ExecControl))]
-[JsonSerializable(typeof(ExecResult))]
 [JsonSerializable(typeof(TarInRequest))]
 [JsonSerializable(typeof(TarOutRequest))]
 [JsonSerializable(typeof(TarResult))]

@@ -64,5 +64,7 @@ internal static class Malformed
 
     public static ProtocolException NotReading(int bytes) => new($"The peer left {bytes} bytes of answers unread.");
 
+    public static ProtocolException BadMessage(string what, string why) => new($"The peer's {what} is not valid: {why}.");
+
     public static ProtocolException BadMessage(string what, Exception cause) => new($"The peer's {what} is not valid: {cause.Message}", cause);
 }

@@ -46,10 +46,10 @@ internal static class LatencyBenchmark
             },
             CancellationToken.None);
         await using var connection = await GuestConnection.OpenAsync(machine.GuestStream, Role.Host, "benchmark", CancellationToken.None);
-        await using (var thaw = connection.Open(ChannelKind.Thaw, Messages.Write(GuestIdentity.For(job, TimeProvider.System), Messages.Default.ThawRequest))) await thaw.Result;
+        await using (var thaw = connection.Open(ChannelKind.Thaw, GuestIdentity.For(job, TimeProvider.System).ToPayload())) await thaw.Result;
 
         var request = new ExecRequest { Candidates = [["cat"]], Environment = [], Input = true };
-        await using var cat = connection.Open(ChannelKind.Exec, Messages.Write(request, Messages.Default.ExecRequest));
+        await using var cat = connection.Open(ChannelKind.Exec, request.ToPayload());
         var times = new Sample();
         for (var i = 0; i < Lines; i++)
         {

@@ -1,5 +1,7 @@
 using RunnerVm.Benchmarks;
 
+if (args is [ManyJobs.Role, var server, var token]) return await ManyJobs.BeAgentAsync(new(server), token);
+
 // Every figure we hold ourselves to has a line here. `benchmarks` lists them, `benchmarks <name>... [--json]` runs them.
 Benchmark[] all =
 [
@@ -14,9 +16,12 @@ Benchmark[] all =
     new("gitlab", "What the custom executor adds to each of gitlab-runner's calls", GitLabBenchmark.Run),
     new("restore", "Our monitor and a machine out of a snapshot", RestoreBenchmarks.Run),
     new("agent", "Two hundred short jobs of a GitLab's through the agent", AgentBenchmark.Run),
+    new("github", "The agent and a GitHub: waiting for a runner, its own costs, a thousand jobs (--idle=MINUTES)", GitHubBenchmark.Run),
     new("lab", "Our monitor beside QEMU on a KVM that is real", LabBenchmarks.Run),
 ];
 
+if (args.FirstOrDefault(static argument => argument.StartsWith("--idle=", StringComparison.Ordinal)) is { } idle)
+    GitHubBenchmark.IdleTime = TimeSpan.FromMinutes(double.Parse(idle["--idle=".Length..], System.Globalization.CultureInfo.InvariantCulture));
 bool json = args.Contains("--json");
 string[] names = [.. args.Where(argument => !argument.StartsWith("--", StringComparison.Ordinal))];
 string[] unknown = [.. names.Where(name => name != "all" && all.All(benchmark => benchmark.Name != name))];
@@ -24,7 +29,7 @@ if (names.Length == 0 || unknown.Length > 0)
 {
     foreach (string name in unknown)
         Console.Error.WriteLine($"No benchmark is called '{name}'.");
-    Console.Error.WriteLine("Usage: benchmarks <name>... | all [--json]");
+    Console.Error.WriteLine("Usage: benchmarks <name>... | all [--json] [--idle=MINUTES]");
     foreach (Benchmark benchmark in all)
         Console.Error.WriteLine($"  {benchmark.Name,-20} {benchmark.Summary}");
     return names.Length == 0 && unknown.Length == 0 ? 0 : 2;

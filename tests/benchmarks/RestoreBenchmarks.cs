@@ -1,7 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Net.Sockets;
-using System.Text;
 
 namespace RunnerVm.Benchmarks;
 
@@ -39,7 +36,7 @@ internal static class RestoreBenchmarks
     private static void Save(BenchmarkReport report, string folder, int mib)
     {
         File.WriteAllBytes(Path.Combine(folder, "guest"), TinyGuest.PrintForEver());
-        using var monitor = new Monitor(folder);
+        using var monitor = new MonitorProcess(folder);
         monitor.Ask("PUT", "/machine-config", $$"""{"vcpu_count": 1, "mem_size_mib": {{mib}}}""");
         monitor.Ask("PUT", "/boot-source", $$"""{"kernel_image_path": "{{folder}}/guest"}""");
         monitor.Ask("PUT", "/actions", """{"action_type": "InstanceStart"}""");
@@ -57,14 +54,14 @@ internal static class RestoreBenchmarks
         for (var round = 0; round <= Rounds; round++)
         {
             var watch = Stopwatch.StartNew();
-            using var monitor = new Monitor(folder);
+            using var monitor = new MonitorProcess(folder);
             var connected = watch.Elapsed.TotalMilliseconds;
             monitor.Ask("PUT", "/snapshot/load",
                 $$"""{"snapshot_path": "{{folder}}/state", "mem_backend": {"backend_type": "File", "backend_path": "{{folder}}/memory"}, "resume_vm": true}""");
             var answered = watch.Elapsed.TotalMilliseconds;
             monitor.AwaitMark();
             var running = watch.Elapsed.TotalMilliseconds;
-            var used = MonitorBenchmarks.CpuMilliseconds(monitor.Id);
+            var used = monitor.CpuMilliseconds;
             if (round == 0) continue; // The file cache's.
             ready.Add(connected);
             asked.Add(answered - connected);
@@ -76,65 +73,5 @@ internal static class RestoreBenchmarks
         report.Figure($"{mib} MiB: the request to load and run", asked.Median, "ms");
         report.Figure($"{mib} MiB: processor time until the guest runs", cpu.Median, "ms");
         report.Figure($"{mib} MiB: exec to a restored guest that runs, median of {Rounds}", runs.Median, "ms", bound, higherIsBetter: false);
-    }
-
-    /// <summary>A monitor's process and a connection to its API.</summary>
-    private sealed class Monitor : IDisposable
-    {
-        private readonly string _path;
-        private readonly Process _process;
-        private readonly Socket _socket;
-
-        public Monitor(string folder)
-        {
-            _path = Path.Combine(folder, "api");
-            _process = Process.Start(new ProcessStartInfo(MonitorBenchmarks.Monitor, ["--api-sock", _path]) { RedirectStandardOutput = true, RedirectStandardInput = true })!;
-            _socket = Connect();
-        }
-
-        public int Id => _process.Id;
-
-        public void Ask(string method, string path, string body)
-        {
-            _socket.Send(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture,
-                $"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}")));
-            var answer = new byte[4096];
-            var text = Encoding.ASCII.GetString(answer, 0, _socket.Receive(answer));
-            if (!text.StartsWith("HTTP/1.1 204", StringComparison.Ordinal)) throw new InvalidOperationException($"{method} {path}: {text}");
-        }
-
-        public void AwaitMark()
-        {
-            int read;
-            while ((read = _process.StandardOutput.BaseStream.ReadByte()) != TinyGuest.Mark)
-                if (read < 0) throw new InvalidOperationException("runnervm-vmm ended before its guest spoke.");
-        }
-
-        public void Dispose()
-        {
-            _socket.Dispose();
-            _process.Kill();
-            _process.WaitForExit();
-            _process.Dispose();
-            File.Delete(_path);
-        }
-
-        private Socket Connect()
-        {
-            while (true)
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    socket.Connect(new UnixDomainSocketEndPoint(_path));
-                    return socket;
-                }
-                catch (SocketException) when (!_process.HasExited)
-                {
-                    socket.Dispose();
-                    Thread.SpinWait(1000);
-                }
-            }
-        }
     }
 }

@@ -68,7 +68,7 @@ internal static class StreamBenchmark
                 sent += piece.Length;
             }
 
-            channel.Close(Messages.Write(new ExecResult { ExitCode = 0 }, Messages.Default.ExecResult));
+            channel.Close(new ExecResult { ExitCode = 0 }.ToPayload());
             await connection.Completion;
             return;
         }

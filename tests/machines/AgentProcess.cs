@@ -93,6 +93,13 @@ internal sealed class AgentProcess : IDisposable
         }
     }
 
+    /// <summary>Replaces the configuration and asks the agent to read it again.</summary>
+    public void Reload(string configuration)
+    {
+        _folder.Write("agent.yml", configuration);
+        Assert.Equal(0, LibC.kill(_process.Id, LibC.SIGHUP));
+    }
+
     public void Terminate() => Assert.Equal(0, LibC.kill(_process.Id, LibC.SIGTERM));
 
     /// <summary>SIGKILL, to the agent alone.</summary>

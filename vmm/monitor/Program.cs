@@ -4,6 +4,7 @@ using RunnerVm.Vmm.Monitor.Probe;
 using RunnerVm.Vmm.Monitor.Start;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
+using RunnerVm.Vmm.Native.Threads;
 
 switch (args)
 {
@@ -20,6 +21,7 @@ switch (args)
 
 try
 {
+    AbortHandler.Install();
     using var process = new MonitorProcess(ArgumentParser.Parse(args));
     return process.Run();
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using RunnerVm.Jobs;
+using RunnerVm.Sources;
 
 namespace RunnerVm.Agents.Metrics;
 
@@ -7,26 +8,24 @@ namespace RunnerVm.Agents.Metrics;
 internal sealed class AgentMetrics
 {
     private readonly ConcurrentDictionary<string, Histogram> _phases = new();
-    private readonly ConcurrentDictionary<string, long> _jobs = new();
+    private readonly ConcurrentDictionary<string, Histogram> _queued = new();
+    private readonly ConcurrentDictionary<(string Forge, string Result), long> _jobs = new();
 
-    /// <summary>Seconds each phase of a job took.</summary>
+    /// <summary>Seconds each phase of a run took.</summary>
     public IEnumerable<KeyValuePair<string, Histogram>> Phases => _phases.OrderBy(static p => p.Key, StringComparer.Ordinal);
 
-    /// <summary>Jobs that ended, by how.</summary>
-    public IEnumerable<KeyValuePair<string, long>> Jobs => _jobs.OrderBy(static p => p.Key, StringComparer.Ordinal);
+    /// <summary>Seconds from a job's entering a forge's queue to its first instruction here, by forge.</summary>
+    public IEnumerable<KeyValuePair<string, Histogram>> Queued => _queued.OrderBy(static p => p.Key, StringComparer.Ordinal);
+
+    /// <summary>Jobs that ended, by forge and how.</summary>
+    public IEnumerable<((string Forge, string Result) Of, long Count)> Jobs => _jobs.OrderBy(static p => p.Key).Select(static p => (p.Key, p.Value));
 
     public void PhaseEnded(JobPhase phase, TimeSpan elapsed) => _phases.GetOrAdd(phase.ToString().ToLowerInvariant(), static _ => new()).Add(elapsed.TotalSeconds);
 
-    public void JobEnded(JobOutcome outcome) => _jobs.AddOrUpdate(Name(outcome), 1, static (_, count) => count + 1);
+    /// <param name="queued">By two clocks, so it may come out below zero.</param>
+    public void JobStarted(string forge, TimeSpan queued) => _queued.GetOrAdd(forge, static _ => new()).Add(Math.Max(queued.TotalSeconds, 0));
 
-    private static string Name(JobOutcome outcome) => outcome switch
-    {
-        JobOutcome.Succeeded => "succeeded",
-        JobOutcome.StepFailed => "failed",
-        JobOutcome.TimedOut => "timed_out",
-        JobOutcome.Cancelled => "cancelled",
-        _ => "runner_failed",
-    };
+    public void JobEnded(EndedJob job) => _jobs.AddOrUpdate((job.Forge, EndedJob.Word(job.Result)), 1, static (_, count) => count + 1);
 }
 
 /// <summary>A Prometheus histogram with bounds that fit machines: from a restore to an hour's job.</summary>

@@ -11,6 +11,17 @@ internal sealed class MetricsPage(AgentMetrics metrics, Capacity capacity, IRead
     public string Write()
     {
         var page = new StringBuilder();
+        WriteCapacity(page);
+        Head(page, "runnervm_jobs_total", "counter", "Jobs that ended, by how.");
+        foreach (var (of, count) in metrics.Jobs) Line(page, "runnervm_jobs_total", $"forge=\"{Escape(of.Forge)}\",result=\"{of.Result}\"", count);
+        WriteHistogram(page, "runnervm_queue_to_start_seconds", "From a job's entering its forge's queue to its start in a machine here.", "forge", metrics.Queued);
+        WriteHistogram(page, "runnervm_phase_seconds", "How long each phase of a run took.", "phase", metrics.Phases);
+        WriteFigures(page);
+        return page.ToString();
+    }
+
+    private void WriteCapacity(StringBuilder page)
+    {
         var free = capacity.Free;
         Head(page, "runnervm_capacity", "gauge", "What jobs may have of this host, and what of it is free.");
         foreach (var (kind, all, left) in ((string, double, double)[])
@@ -21,29 +32,31 @@ internal sealed class MetricsPage(AgentMetrics metrics, Capacity capacity, IRead
             Line(page, "runnervm_capacity", $"kind=\"{kind}\",state=\"all\"", all);
             Line(page, "runnervm_capacity", $"kind=\"{kind}\",state=\"free\"", left);
         }
-
-        Head(page, "runnervm_jobs_total", "counter", "Jobs that ended, by how.");
-        foreach (var (result, count) in metrics.Jobs) Line(page, "runnervm_jobs_total", $"result=\"{result}\"", count);
-        WritePhases(page);
-        foreach (var group in forges.SelectMany(static forge => forge.Figures.Select(figure => (forge.Name, figure))).GroupBy(static f => f.figure.Name))
-        {
-            Head(page, group.Key, "gauge", group.First().figure.Help);
-            foreach (var (forge, figure) in group) Line(page, group.Key, $"forge=\"{Escape(forge)}\"{(figure.Labels.Length > 0 ? "," : "")}{figure.Labels}", figure.Value);
-        }
-
-        return page.ToString();
     }
 
-    private void WritePhases(StringBuilder page)
+    /// <summary>What several forges share is told once: a series that came twice would be refused with all the rest.</summary>
+    private void WriteFigures(StringBuilder page)
     {
-        Head(page, "runnervm_phase_seconds", "histogram", "How long each phase of a job took.");
-        foreach (var (phase, histogram) in metrics.Phases)
+        var all = forges.SelectMany(static forge => forge.Figures.Select(figure => (Of: figure.Of ?? forge.Name, Figure: figure)));
+        foreach (var group in all.DistinctBy(static f => (f.Of, f.Figure.Name, f.Figure.Labels)).GroupBy(static f => f.Figure.Name))
         {
+            var first = group.First().Figure;
+            Head(page, group.Key, first.IsCounter ? "counter" : "gauge", first.Help);
+            foreach (var (of, figure) in group) Line(page, group.Key, $"forge=\"{Escape(of)}\"{(figure.Labels.Length > 0 ? "," : "")}{figure.Labels}", figure.Value);
+        }
+    }
+
+    private static void WriteHistogram(StringBuilder page, string name, string help, string label, IEnumerable<KeyValuePair<string, Histogram>> histograms)
+    {
+        Head(page, name, "histogram", help);
+        foreach (var (value, histogram) in histograms)
+        {
+            var labels = $"{label}=\"{Escape(value)}\"";
             var (cumulative, sum) = histogram.Read();
             for (var i = 0; i < cumulative.Count; i++)
-                Line(page, "runnervm_phase_seconds_bucket", $"phase=\"{phase}\",le=\"{(i < Histogram.Bounds.Length ? Number(Histogram.Bounds[i]) : "+Inf")}\"", cumulative[i]);
-            Line(page, "runnervm_phase_seconds_sum", $"phase=\"{phase}\"", sum);
-            Line(page, "runnervm_phase_seconds_count", $"phase=\"{phase}\"", cumulative[^1]);
+                Line(page, $"{name}_bucket", $"{labels},le=\"{(i < Histogram.Bounds.Length ? Number(Histogram.Bounds[i]) : "+Inf")}\"", cumulative[i]);
+            Line(page, $"{name}_sum", labels, sum);
+            Line(page, $"{name}_count", labels, cumulative[^1]);
         }
     }
 

@@ -16,6 +16,8 @@ internal sealed class WarmMachine(Machine machine, Lease lease) : Machine
 
     public override string ConsoleTail => machine.ConsoleTail;
 
+    public override void BeginEnd() => machine.BeginEnd();
+
     public override async ValueTask DisposeAsync()
     {
         await machine.DisposeAsync();

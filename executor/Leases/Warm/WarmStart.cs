@@ -1,4 +1,3 @@
-using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Machines;
 using RunnerVm.Snapshots;
@@ -17,8 +16,7 @@ internal sealed class WarmStart(RunLedger ledger, ISnapshottingEngine engine)
         try
         {
             var spec = kind.ToSpec(id, lease.Directory, Path.Combine(lease.Directory, "scratch"));
-            using (var disk = File.OpenHandle(spec.ScratchDiskPath, FileMode.CreateNew, FileAccess.Write)) SparseFile.Copy(snapshot.Scratch, disk);
-            var machine = await engine.RestoreAsync(spec, snapshot.Files, cancellationToken);
+            var machine = await snapshot.RestoreAsync(engine, spec, cancellationToken);
             lease.Record(JobPhase.Booting, machine.ProcessId);
             return new(machine, lease);
         }

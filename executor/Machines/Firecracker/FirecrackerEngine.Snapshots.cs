@@ -34,9 +34,10 @@ internal sealed partial class FirecrackerEngine
         return new FirecrackerSnapshotMachine(process, stream, ApiSocket(spec), files, time);
     }
 
-    public async Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, CancellationToken cancellationToken)
+    public async Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, Task scratchDisk, CancellationToken cancellationToken)
     {
         Link(spec);
+        await scratchDisk;
         var (process, stream) = await LaunchAsync(spec, spec.RunDirectory, async (api, token) =>
         {
             await api.PutAsync("/snapshot/load", new(files.State, new("File", files.Memory), ResumeVm: true), ApiJson.Default.ApiSnapshotLoad, token);

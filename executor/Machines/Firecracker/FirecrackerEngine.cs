@@ -20,6 +20,7 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+    private const int LastLines = 3;
     private readonly StarterThread _starter = new();
 
     public string Name => program.EngineName;
@@ -145,8 +146,10 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
 
     private MachineException Ended(MachineExit exit, string console, Exception cause)
     {
-        var words = exit.StandardError.Length > 0 ? exit.StandardError : console.Trim().Split('\n')[^1];
-        return new($"{program.FileName} ended at once with status {exit.ExitCode}: {(words.Length > 0 ? words : cause.Message).TrimEnd('.')}.", cause);
+        var words = exit.StandardError.Length > 0 ? exit.StandardError : cause.Message;
+        var log = console.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(LastLines);
+        var tail = string.Join(" / ", log);
+        return new($"{program.FileName} ended at once with status {exit.Status}: {words.TrimEnd('.')}.{(tail.Length > 0 ? $" Its log ends with: {tail}" : "")}", cause);
     }
 
     /// <summary>What the monitor is told of the host.</summary>

@@ -76,7 +76,7 @@ internal sealed class GvisorEngine(string agent, RunscProgram program, TimeProvi
             cancellationToken.ThrowIfCancellationRequested();
             if (deadline.IsCancellationRequested) throw new MachineException($"gVisor's sandbox did not start within {StartLimit.TotalSeconds} seconds.", e);
             var exit = await process.Exited;
-            throw new MachineException($"runsc ended at once with status {exit.ExitCode}: {exit.StandardError.Trim().Split('\n')[^1].TrimEnd('.')}.", e);
+            throw new MachineException($"runsc ended at once with status {exit.Status}: {exit.StandardError.Trim().Split('\n')[^1].TrimEnd('.')}.", e);
         }
     }
 }

@@ -33,27 +33,47 @@ internal sealed partial class QemuEngine
         return new QemuSnapshotMachine(process, stream, monitor, Path.Combine(spec.RunDirectory, "state"), files.State, time);
     }
 
-    public async Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, CancellationToken cancellationToken)
+    public async Task<Machine> RestoreAsync(MachineSpec spec, SnapshotFiles files, Task scratchDisk, CancellationToken cancellationToken)
     {
         CheckFiles(("root image", spec.RootImagePath), ("scratch disk", spec.ScratchDiskPath), ("snapshot's memory", files.Memory));
         var acceleration = Acceleration(await probe.RunAsync(cancellationToken));
         var state = Path.Combine(spec.RunDirectory, "state");
         var (process, stream, monitor) = await LaunchAsync(
             spec, (agent, qmp) => QemuCommandLine.BuildForRestore(spec, files, acceleration, agent, qmp),
-            (monitor, token) => ContinueAsync(monitor, spec, state, files.State, token), cancellationToken);
-        await monitor.DisposeAsync();
-        return new EngineMachine(process, stream);
+            (monitor, token) => ListenAsync(monitor, spec, state, token), cancellationToken);
+        try
+        {
+            // QEMU has started beside the copying, and is through with its own part only now.
+            await scratchDisk;
+            await WatchAsync(process, token => ContinueAsync(state, files.State, token), cancellationToken);
+            await monitor.DisposeAsync();
+            return new EngineMachine(process, stream);
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            await monitor.DisposeAsync();
+            await stream.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>The state goes through a socket because QEMU's sandbox lets it start no program that would read a file to it.</summary>
-    private static async Task ContinueAsync(QmpConnection monitor, MachineSpec spec, string socket, string stateFile, CancellationToken cancellationToken)
+    private static async Task ListenAsync(QmpConnection monitor, MachineSpec spec, string socket, CancellationToken cancellationToken)
+    {
+        // The monitor answers, so the disks are open; and without a state no guest runs.
+        File.Delete(spec.ScratchDiskPath);
+        await monitor.ExecuteAsync(
+            ("migrate-set-capabilities", QmpConnection.IgnoreShared), ("migrate-incoming", QmpConnection.Uri(socket)), cancellationToken);
+    }
+
+    /// <returns>Nothing of interest.</returns>
+    private static async Task<bool> ContinueAsync(string socket, string stateFile, CancellationToken cancellationToken)
     {
         var state = await File.ReadAllBytesAsync(stateFile, cancellationToken);
-        await monitor.ExecuteAsync("migrate-set-capabilities", QmpConnection.IgnoreShared, cancellationToken);
-        File.Delete(spec.ScratchDiskPath);
-        await monitor.ExecuteAsync("migrate-incoming", QmpConnection.Uri(socket), cancellationToken);
         await using var stream = await RunSocket.ConnectAsync(socket, cancellationToken);
         File.Delete(socket);
         await stream.WriteAsync(state, cancellationToken);
+        return true;
     }
 }

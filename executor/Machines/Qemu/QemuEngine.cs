@@ -127,7 +127,7 @@ internal sealed partial class QemuEngine(RingZeroProbe probe, QemuProgram progra
     {
         var words = exit.StandardError.Length > 0 ? exit.StandardError : cause.Message;
         var tail = console.Trim().Split('\n')[^1];
-        return new($"QEMU ended at once with status {exit.ExitCode}: {words.TrimEnd('.')}."
+        return new($"QEMU ended at once with status {exit.Status}: {words.TrimEnd('.')}."
             + (tail.Length > 0 ? $" The guest's console ends with: {tail}" : ""), cause);
     }
 

@@ -19,6 +19,8 @@ internal sealed class QmpConnection : IAsyncDisposable
     private const int MaxEvents = 100;
 
     private readonly Stream _stream;
+    private readonly byte[] _received = new byte[4096];
+    private int _next, _end;
 
     private QmpConnection(Stream stream) => _stream = stream;
 
@@ -54,6 +56,15 @@ internal sealed class QmpConnection : IAsyncDisposable
     public async Task ExecuteAsync(string command, string arguments, CancellationToken cancellationToken) =>
         await AskAsync(command, arguments, cancellationToken);
 
+    /// <summary>Two commands in one go: the second is on its way before the first is answered, and is carried out even where that was refused.</summary>
+    /// <exception cref="IOException">The stream ended, or QEMU refused one of them.</exception>
+    public async Task ExecuteAsync((string Command, string Arguments) first, (string Command, string Arguments) second, CancellationToken cancellationToken)
+    {
+        await _stream.WriteAsync(Encoding.UTF8.GetBytes(Line(first.Command, first.Arguments) + Line(second.Command, second.Arguments)), cancellationToken);
+        await AnswerAsync(first.Command, cancellationToken);
+        await AnswerAsync(second.Command, cancellationToken);
+    }
+
     /// <summary>The whole answer of a command; the caller disposes it.</summary>
     /// <exception cref="IOException">The stream ended, or QEMU refused.</exception>
     public async Task<JsonDocument> QueryAsync(string command, CancellationToken cancellationToken) =>
@@ -63,7 +74,14 @@ internal sealed class QmpConnection : IAsyncDisposable
 
     private async Task<byte[]> AskAsync(string command, string arguments, CancellationToken cancellationToken)
     {
-        await _stream.WriteAsync(Encoding.UTF8.GetBytes($$"""{"execute":"{{command}}","arguments":{{arguments}}}""" + "\n"), cancellationToken);
+        await _stream.WriteAsync(Encoding.UTF8.GetBytes(Line(command, arguments)), cancellationToken);
+        return await AnswerAsync(command, cancellationToken);
+    }
+
+    private static string Line(string command, string arguments) => $$"""{"execute":"{{command}}","arguments":{{arguments}}}""" + "\n";
+
+    private async Task<byte[]> AnswerAsync(string command, CancellationToken cancellationToken)
+    {
         for (var lines = 0; lines < MaxEvents; lines++)
         {
             var line = await ReadLineAsync(cancellationToken);
@@ -77,12 +95,19 @@ internal sealed class QmpConnection : IAsyncDisposable
     private async Task<byte[]> ReadLineAsync(CancellationToken cancellationToken)
     {
         var line = new List<byte>(256);
-        var one = new byte[1]; // A handful of short lines in a machine's life: not worth a buffer.
         while (line.Count < MaxLineBytes)
         {
-            if (await _stream.ReadAsync(one, cancellationToken) == 0) throw new IOException("QEMU closed its monitor.");
-            if (one[0] == (byte)'\n') return [.. line];
-            line.Add(one[0]);
+            if (_next == _end)
+            {
+                (_next, _end) = (0, await _stream.ReadAsync(_received, cancellationToken));
+                if (_end == 0) throw new IOException("QEMU closed its monitor.");
+            }
+
+            var rest = _received.AsSpan(_next, _end - _next);
+            var length = rest.IndexOf((byte)'\n');
+            line.AddRange(length < 0 ? rest : rest[..length]);
+            _next += length < 0 ? rest.Length : length + 1;
+            if (length >= 0) return [.. line];
         }
 
         throw new IOException("QEMU's monitor sent an endless line.");

@@ -13,6 +13,7 @@ namespace RunnerVm.Sources.GitHub;
 internal sealed class GitHubForge : IForge
 {
     private readonly GitHubRunnerOptions _options;
+    private readonly string _source;
     private readonly GitHubHost _host;
     private readonly GitHubApi _api;
     private readonly RunnerFleet _fleet;
@@ -20,17 +21,20 @@ internal sealed class GitHubForge : IForge
     private readonly IGitHubFeed _feed;
     private readonly LeftRunners _left;
     private readonly StartBrake _brake;
+    private readonly DeathNotices _notices;
     private volatile bool _succeeded;
 
     /// <param name="api">Of the source; owned by whoever made it.</param>
-    public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, GitHubHost host)
+    /// <param name="notices">Of the source, too.</param>
+    public GitHubForge(GitHubSourceOptions source, GitHubRunnerOptions options, GitHubApi api, DeathNotices notices, GitHubHost host)
     {
-        (_options, _host, _api) = (options, host, api);
+        (_options, _source, _host, _api) = (options, source.Name, host, api);
         _fleet = new(RunnerNames.Prefix(Environment.MachineName), host.Time);
         _feed = source.Mode == GitHubMode.ScaleSet ? new ScaleSetFeed(source, options, api, _fleet, host) : new PollingFeed(source, options, api, _fleet, host);
         _registry = _feed.Registry;
         _left = new(options.Name, host.Journal, _registry, _fleet, host.Log, host.Time);
         _brake = new(options.Name, host);
+        _notices = notices;
     }
 
     public string Name => _options.Name;
@@ -49,8 +53,11 @@ internal sealed class GitHubForge : IForge
         new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"live\"", _fleet.Live),
         new("runnervm_github_runners", "Runners of this kind on this host.", "state=\"busy\"", _fleet.Busy),
         new("runnervm_github_runner_days_left", "Until GitHub probably hands no more jobs to the version that is here.", "", _host.Software()?.DaysLeft ?? 0),
-        .. _api.Limit.Remaining is { } left ? [new ForgeFigure("runnervm_github_rate_limit_remaining", "Requests to the REST API left in this hour.", "", left)] : (ForgeFigure[])[],
-        .. _api.Limit.Answers.Select(static answer => new ForgeFigure("runnervm_github_answers", "Answers of the REST API since the start, by status.", $"status=\"{answer.Key}\"", answer.Value)),
+        .. _api.Limit.Remaining is { } left
+            ? [new ForgeFigure("runnervm_github_rate_limit_remaining", "Requests to the REST API left in this hour.", "", left) { Of = _source }]
+            : (ForgeFigure[])[],
+        .. _api.Limit.Answers.Figures("rest", _source),
+        .. _feed.Figures,
     ];
 
     public async Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken)
@@ -76,7 +83,12 @@ internal sealed class GitHubForge : IForge
 
     public async Task ListenAsync(Func<int> room, CancellationToken stop)
     {
-        await Task.WhenAll(_feed.RunAsync(() => Capacity(room), stop), _left.RunAsync(stop));
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task[] parts = [_feed.RunAsync(() => Capacity(room), end.Token), _left.RunAsync(end.Token)];
+        // Before a stop one of them ends by an error only, which is not kept waiting for that stop.
+        await Task.WhenAny(parts);
+        await end.CancelAsync();
+        await Task.WhenAll(parts);
         // Those that listen have nobody to wait for; those at work go on.
         if (!_succeeded) _fleet.Want(0);
     }
@@ -92,7 +104,7 @@ internal sealed class GitHubForge : IForge
     public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)
     {
         if (_host.Software() is not { } software || _fleet.TryBegin() is not { } runner) return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Nothing());
-        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), software, _options, _host, _brake.Learn);
+        var job = new GitHubRunnerJob(RunnerNames.JobId(runner.Name), runner, new RunnerRegistration(_registry, runner.Name), software, _options, _host, _notices, _brake.Learn);
         return Task.FromResult<ForgeAnswer>(new ForgeAnswer.Job(job));
     }
 

@@ -14,12 +14,15 @@ namespace RunnerVm.Sources.GitHub;
 /// </summary>
 /// <param name="ended">Told how it went, after all is cleared up.</param>
 internal sealed class GitHubRunnerJob(
-    string id, FleetRunner runner, RunnerRegistration registration, RunnerSoftware software, GitHubRunnerOptions options, GitHubHost host, Action<RunnerReport> ended) : IForgeJob
+    string id, FleetRunner runner, RunnerRegistration registration, RunnerSoftware software, GitHubRunnerOptions options, GitHubHost host, DeathNotices notices,
+    Action<RunnerReport> ended) : IForgeJob
 {
     /// <summary>Asked to stop while it works, the official runner cancels its job and tells GitHub so; that takes it some seconds.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan RemovalLimit = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan NoticeLimit = TimeSpan.FromSeconds(15);
 
     private readonly StopRequest _stop = new(host.Time, Grace);
     private readonly long _begun = host.Time.GetTimestamp();
@@ -43,18 +46,28 @@ internal sealed class GitHubRunnerJob(
         var lent = host.Lend();
         var job = JobOf(software.Disk);
         using var file = FileSink.Create(Path.Join(lent.Data.Logs, $"{id}.log"));
-        var (outcome, ending) = await RunMachineAsync(lent, job, file);
+        var report = await RunMachineAsync(lent, job, file);
         // Before GitHub is asked: whoever waits for a runner need not wait for that.
         runner.Enter(RunnerState.Ended);
         if (await TryRemoveAsync(reporting)) host.Journal.RemoveRunner(id);
-        var report = new RunnerReport(runner, outcome, ending);
         file.Write(host.Time.GetUtcNow(), report.ToString());
         Log(report);
-        if (ending is not null) host.MachineUsed(lent, job);
+        if (report.Ending is not null) host.MachineUsed(lent, job);
         ended(report);
+        await TellAsync(report, reporting);
     }
 
-    private async Task<(JobOutcome, RunnerEnding?)> RunMachineAsync(JobHost lent, Job job, FileSink file)
+    /// <summary>After all else: nobody waits for these words but people.</summary>
+    private async Task TellAsync(RunnerReport report, CancellationToken reporting)
+    {
+        if (report.Result is { } result) host.JobEnded(new(id, options.Name, runner.Job?.ToString() ?? runner.JobName ?? runner.Name, result, report.ToString()));
+        if (report.Death is not { } sentence || runner.Job is not { } facts) return;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(reporting);
+        limit.CancelAfter(NoticeLimit);
+        await notices.TellAsync(facts, sentence, limit.Token);
+    }
+
+    private async Task<RunnerReport> RunMachineAsync(JobHost lent, Job job, FileSink file)
     {
         await using var log = new JobLog(new RunnerSink(file, runner, registration), new SecretMasker([]), host.Time);
         await using var watch = new RunnerWatch(runner, registration, options, _stop, host.Time);
@@ -62,8 +75,9 @@ internal sealed class GitHubRunnerJob(
         {
             Entitled = Entitle, DiagnosticsPath = Path.Join(lent.Data.Logs, $"{id}.diagnostics.txt"),
         };
-        var outcome = await new JobRun(job, work, lent, log, _stop).RunAsync();
-        return (outcome, watch.Ending ?? work.Ending);
+        var run = new JobRun(job, work, lent, log, _stop);
+        var outcome = await run.RunAsync();
+        return new(runner, outcome, watch.Ending ?? work.Ending, run.Denied);
     }
 
     private Job JobOf(JobDisk disk) => new()

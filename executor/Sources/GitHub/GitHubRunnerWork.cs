@@ -99,6 +99,8 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
     {
         Candidates = [[$"{software.Folder}/bin/Runner.Listener", "run"]],
         WorkingDirectory = software.Folder,
+        // The listener ends well whatever its job met.
+        TellsAlways = true,
         Environment = new(HookScripts.Environment(software.Folder))
         {
             [ConfigurationVariable] = configuration.Encoded,
@@ -150,10 +152,12 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
     private RunnerEnding Judge(ExecResult result, int code)
     {
         if (_tooOld || code == VersionDeprecated) return new RunnerEnding.TooOld();
-        if (runner.HadJob) return code == 0 || _result is not null ? new RunnerEnding.HadJob(_result) : new RunnerEnding.LeftJob(Said(result, code));
+        if (runner.HadJob) return code == 0 || _result is not null ? new RunnerEnding.HadJob(_result, Exhaustion(result)) : new RunnerEnding.LeftJob(Said(result, code));
         // A clean exit without a job: its registration was taken back while it listened.
         return runner.State == RunnerState.Listening && code == 0 ? new RunnerEnding.NotNeeded("GitHub took its registration back") : new RunnerEnding.NeverListened(Said(result, code));
     }
+
+    private string? Exhaustion(ExecResult result) => StepSequence.Exhaustion(job, result, "the job") is { } sentence ? sentence + "." : null;
 
     private string Said(ExecResult result, int code) => StepSequence.Diagnose(job, result, code) ?? $"it ended with exit code {code}. The last it said: {string.Join(" / ", _last)}";
 }

@@ -7,6 +7,9 @@ internal interface IGitHubFeed : IDisposable
 {
     IRunnerRegistry Registry { get; }
 
+    /// <summary>Figures of its own.</summary>
+    IEnumerable<ForgeFigure> Figures => [];
+
     /// <summary>Whether GitHub answers and takes us; changes nothing there.</summary>
     /// <returns>What was found, for people.</returns>
     /// <exception cref="GitHubException">One sentence.</exception>

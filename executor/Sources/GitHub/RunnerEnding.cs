@@ -9,7 +9,8 @@ internal abstract record RunnerEnding
 
     /// <summary>It had its job and left by itself.</summary>
     /// <param name="Result">Succeeded, Failed, Canceled; null where it did not say.</param>
-    internal sealed record HadJob(string? Result) : RunnerEnding;
+    /// <param name="Exhaustion">What of the machine ran out meanwhile; null: nothing.</param>
+    internal sealed record HadJob(string? Result, string? Exhaustion = null) : RunnerEnding;
 
     /// <summary>Nobody waited for it any more, or no job came in its time. Normal.</summary>
     internal sealed record NotNeeded(string Why) : RunnerEnding;

@@ -35,6 +35,16 @@ internal static class GitLabEnding
         _ => trace.ErrorAsync("Job failed: canceled"),
     };
 
+    public static JobResult Result(GitLabOutcome outcome, GitLabStopReason stop) => (outcome, stop) switch
+    {
+        (_, GitLabStopReason.Canceled) => JobResult.Cancelled,
+        (GitLabOutcome.Succeeded, _) => JobResult.Succeeded,
+        (GitLabOutcome.Failed { Reason: GitLabFailureReason.JobExecutionTimeout }, _) => JobResult.TimedOut,
+        (GitLabOutcome.Failed { Reason: GitLabFailureReason.ScriptFailure or GitLabFailureReason.RunnerConfigurationError or GitLabFailureReason.RunnerExternalDependencyFailure }, _) => JobResult.Failed,
+        (GitLabOutcome.Cancelled, _) => JobResult.Cancelled,
+        _ => JobResult.RunnerFailed,
+    };
+
     public static string Describe(GitLabOutcome outcome, GitLabStopReason stop) => (outcome, stop) switch
     {
         (_, GitLabStopReason.Canceled) => "canceled",

@@ -31,6 +31,8 @@ internal sealed class GitLabForge : IForge
 
     public TimeSpan Interval => _options.CheckInterval;
 
+    public IEnumerable<ForgeFigure> Figures => _http.Answers.Figures("runner");
+
     public async Task<ForgeCheck> CheckAsync(CancellationToken cancellationToken) => await _connection.VerifyAsync(cancellationToken) switch
     {
         TokenCheck.Valid { ExpiresAt: { } expires } => new(true, $"the token is good until {expires:yyyy-MM-dd HH:mm} UTC"),

@@ -14,6 +14,12 @@ internal sealed record GitLabHost
     /// <summary>Told after each job whose machine started, so that the next of the kind may find a snapshot.</summary>
     public Action<JobHost, MachineClass> MachineUsed { get; init; } = static (_, _) => { };
 
+    /// <summary>Told of a job's start: by which entry it came, and how long it had been in the forge's queue.</summary>
+    public Action<string, TimeSpan> JobStarted { get; init; } = static (_, _) => { };
+
+    /// <summary>Told how each job ended.</summary>
+    public Action<EndedJob> JobEnded { get; init; } = static _ => { };
+
     public required GitLabJournal Journal { get; init; }
 
     /// <summary>Folder for logs on their way.</summary>

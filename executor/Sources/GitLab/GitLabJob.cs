@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+using RunnerVm.Guests;
 using RunnerVm.Jobs;
 using RunnerVm.Sources.GitLab.Payload;
 using RunnerVm.Sources.GitLab.Traces;
@@ -15,6 +17,9 @@ internal sealed class GitLabJob(
     : IForgeJob
 {
     private static readonly TimeSpan InterruptedReport = TimeSpan.FromSeconds(30);
+
+    /// <summary>A year; beyond it a server's word is no time.</summary>
+    private const double MostQueuedSeconds = 365 * 86400;
 
     private readonly GitLabStop _stop = new();
     private readonly CancellationTokenSource _interrupted = new();
@@ -40,14 +45,11 @@ internal sealed class GitLabJob(
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(reporting, _interrupted.Token);
         using var file = TraceFile.Create(Path.Join(host.Traces, $"{id}.log"));
-        var entry = new JournalEntry(id, payload, runner, file.Path, host.Journal);
-        entry.Write();
+        var entry = new JournalEntry(id, payload, runner, file.Path, host.Journal, host.Log);
         var trace = new JobTrace(file, TraceOptionsFor(payload, runner), host.Time);
         var upload = new TraceUpload(server, file, _stop, host.Time) { OnSent = entry.Sent, DebugTrace = entry.DebugTrace };
         var commit = new TwoPhaseCommit(server, upload, host.Time) { OnRunsAlready = entry.Committed };
-        await TraceHeader.WriteAsync(trace, runner, host.SystemId);
-
-        var outcome = await RunJobAsync(trace, upload, commit, entry);
+        var outcome = await BeginAsync(entry, trace) ?? await RunJobAsync(trace, upload, commit, entry);
         if (IsToBeReturned(outcome, _stop.Reason, commit))
         {
             host.Log.Warning("{Job} goes back to the queue: {Why}", Name, GitLabEnding.Describe(outcome, _stop.Reason));
@@ -55,8 +57,7 @@ internal sealed class GitLabJob(
         else if (!upload.Disowned && !commit.IsLost && (commit.IsCommitted || await commit.CommitAsync(ending.Token)))
         {
             var final = GitLabEnding.Of(outcome, _stop.Reason, payload.Features.FailureReasons);
-            await GitLabEnding.WriteAsync(trace, outcome, _stop.Reason);
-            trace.Close();
+            await WriteEndAsync(trace, outcome);
             entry.Ended(final);
             if (await ReportAsync(final, file, upload, ending.Token) is { } why)
             {
@@ -66,8 +67,39 @@ internal sealed class GitLabJob(
         }
 
         LogEnd(outcome, trace, wanted: !upload.Disowned && !commit.IsLost);
-        entry.Remove();
+        // In this order: a row is small, and where the disk is full the log makes room for its end.
         File.Delete(file.Path);
+        entry.Remove();
+    }
+
+    /// <returns>Null; or why not, where this host cannot even write down that it has the job.</returns>
+    private async Task<GitLabOutcome?> BeginAsync(JournalEntry entry, JobTrace trace)
+    {
+        try
+        {
+            entry.Write();
+            await TraceHeader.WriteAsync(trace, runner, host.SystemId);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or SqliteException)
+        {
+            return new GitLabOutcome.NotStarted($"the host could not write down that it has this job: {e.Message}");
+        }
+    }
+
+    private async Task WriteEndAsync(JobTrace trace, GitLabOutcome outcome)
+    {
+        try
+        {
+            await GitLabEnding.WriteAsync(trace, outcome, _stop.Reason);
+            trace.Close();
+        }
+        catch (IOException)
+        {
+            // The disk is full just now; from here on the log is kept in memory.
+            await GitLabEnding.WriteAsync(trace, outcome, _stop.Reason);
+            trace.Close();
+        }
     }
 
     private async Task<GitLabOutcome> RunJobAsync(JobTrace trace, TraceUpload upload, TwoPhaseCommit commit, JournalEntry entry)
@@ -93,6 +125,11 @@ internal sealed class GitLabJob(
                 MachineReadyAsync = BeginAsync,
             });
         }
+        catch (IOException e)
+        {
+            // Such as a full disk, which the log of the job itself met outside its machine's run.
+            return new GitLabOutcome.Failed(GitLabFailureReason.RunnerSystemFailure, $"the host could not go on with this job: {e.Message}");
+        }
         catch (Exception e)
         {
             // Whatever it was: GitLab is told, or the job would seem to run until its time is over.
@@ -114,6 +151,7 @@ internal sealed class GitLabJob(
             await keeping;
             if (!await commit.CommitAsync(_stop.Aborted)) return false;
             entry.Committed();
+            host.JobStarted(runner.Name, TimeSpan.FromSeconds(Math.Clamp(payload.JobInfo.TimeInQueueSeconds, 0, MostQueuedSeconds)) + host.Time.GetElapsedTime(_taken));
             sending = upload.RunAsync(trace.FirstOutputTask, ended.Token);
             return true;
         }
@@ -140,9 +178,9 @@ internal sealed class GitLabJob(
     {
         var elapsed = host.Time.GetElapsedTime(_taken).TotalSeconds;
         var first = trace.FirstOutput is { } at ? host.Time.GetElapsedTime(_taken, at).TotalSeconds : (double?)null;
-        host.Log.Information(
-            "{Job} ended after {Seconds:0.00} s, first line after {First:0.00} s: {Outcome}", Name, elapsed, first,
-            wanted ? GitLabEnding.Describe(outcome, _stop.Reason) : "GitLab wanted nothing more of it");
+        var said = wanted ? GitLabEnding.Describe(outcome, _stop.Reason) : "GitLab wanted nothing more of it";
+        host.Log.Information("{Job} ended after {Seconds:0.00} s, first line after {First:0.00} s: {Outcome}", Name, elapsed, first, said);
+        host.JobEnded(new(id, runner.Name, $"{payload.Id} {UntrustedText.Line(payload.JobInfo.Name)}", wanted ? GitLabEnding.Result(outcome, _stop.Reason) : JobResult.Cancelled, said));
     }
 
     private static TraceOptions TraceOptionsFor(JobResponse payload, GitLabRunnerOptions runner) => new()

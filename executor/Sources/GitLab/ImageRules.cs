@@ -12,6 +12,9 @@ internal sealed record ImageRules(MachineClass Fallback, IReadOnlyList<ImageRule
     public MachineSize Largest =>
         Rules.Aggregate(MachineSize.Of(Fallback.Request), static (size, rule) => MachineSize.Largest(size, MachineSize.Of(rule.Machine.Request)));
 
+    /// <summary>Every machine a job may get.</summary>
+    public IEnumerable<MachineClass> Classes => Rules.Select(static rule => rule.Machine).Prepend(Fallback);
+
     /// <summary>Null when the image is unknown and unknown ones are refused.</summary>
     /// <param name="image">As the job has it; null or empty when it has none.</param>
     public MachineClass? Choose(string? image)

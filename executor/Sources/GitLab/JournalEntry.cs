@@ -1,10 +1,12 @@
+using Microsoft.Data.Sqlite;
 using RunnerVm.Sources.GitLab.Payload;
 using RunnerVm.Sources.GitLab.Wire;
+using Serilog;
 
 namespace RunnerVm.Sources.GitLab;
 
 /// <summary>One running job's row in the journal. Safe to use from several threads.</summary>
-internal sealed class JournalEntry(string id, JobResponse payload, GitLabRunnerOptions runner, string tracePath, GitLabJournal journal)
+internal sealed class JournalEntry(string id, JobResponse payload, GitLabRunnerOptions runner, string tracePath, GitLabJournal journal, ILogger log)
 {
     private readonly Lock _lock = new();
     private GitLabJournalRecord _record = new(
@@ -16,7 +18,12 @@ internal sealed class JournalEntry(string id, JobResponse payload, GitLabRunnerO
     public static bool Timestamps(JobResponse payload) =>
         payload.Variables.LastOrDefault(static v => v.Key == "FF_TIMESTAMPS")?.Value is not { } value || !IsFalse(value);
 
-    public void Write() => Change(static record => record);
+    /// <summary>Before anything of the job is done.</summary>
+    /// <exception cref="SqliteException">It cannot be written.</exception>
+    public void Write()
+    {
+        lock (_lock) journal.Write(id, _record);
+    }
 
     public void Committed() => Change(static record => record with { Committed = true });
 
@@ -24,14 +31,27 @@ internal sealed class JournalEntry(string id, JobResponse payload, GitLabRunnerO
 
     public void Ended(FinalState final) => Change(record => record with { Committed = true, Final = final });
 
-    public void Remove() => journal.Remove(id);
+    public void Remove() => Try(() => journal.Remove(id));
 
     private void Change(Func<GitLabJournalRecord, GitLabJournalRecord> change)
     {
         lock (_lock)
         {
             _record = change(_record);
-            journal.Write(id, _record);
+            Try(() => journal.Write(id, _record));
+        }
+    }
+
+    /// <summary>A row that is out of date costs the next start a question; a job that is given up for it costs its owner the job.</summary>
+    private void Try(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (SqliteException e)
+        {
+            log.Warning("{Job}: the journal of jobs could not be written: {Why}", id, e.Message);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 
 namespace RunnerVm.Sources.Local;
@@ -22,6 +21,6 @@ internal static class JobId
         }
 
         var readable = plain.ToString().TrimEnd('-');
-        return $"{(readable.Length > 0 ? readable : "job")}-{RandomNumberGenerator.GetHexString(RandomDigits, lowercase: true)}";
+        return $"{(readable.Length > 0 ? readable : "job")}-{HostRandom.Hex(RandomDigits)}";
     }
 }

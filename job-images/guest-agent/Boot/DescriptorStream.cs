@@ -14,7 +14,8 @@ internal sealed unsafe class DescriptorStream : Stream, IDirectWriter
     private readonly Func<SafeFileHandle>? _reconnect;
     private SafeFileHandle _file;
     private readonly AutoResetEvent _wanted = new(initialState: false);
-    private TaskCompletionSource<int>? _pending;
+    private readonly Thread _thread;
+    private volatile TaskCompletionSource<int>? _pending;
     private Memory<byte> _target;
     private volatile bool _closed;
 
@@ -22,7 +23,8 @@ internal sealed unsafe class DescriptorStream : Stream, IDirectWriter
     public DescriptorStream(SafeFileHandle file, Func<SafeFileHandle>? reconnect = null)
     {
         (_file, _reconnect) = (file, reconnect);
-        new Thread(WaitForReads, 1024 * 1024) { IsBackground = true, Name = "stream" }.Start();
+        _thread = new(WaitForReads, 1024 * 1024) { IsBackground = true, Name = "stream" };
+        _thread.Start();
     }
 
     public override bool CanRead => true;
@@ -53,7 +55,8 @@ internal sealed unsafe class DescriptorStream : Stream, IDirectWriter
         // Continuations run on the stream's thread on purpose.
         var pending = new TaskCompletionSource<int>();
         _pending = pending;
-        _wanted.Set();
+        // Asked by what the thread itself is running: it will see when it comes back.
+        if (Thread.CurrentThread != _thread) _wanted.Set();
         return new(pending.Task);
     }
 
@@ -130,9 +133,9 @@ internal sealed unsafe class DescriptorStream : Stream, IDirectWriter
     {
         while (true)
         {
-            _wanted.WaitOne();
-            if (_closed) return;
-            var pending = _pending!;
+            TaskCompletionSource<int>? pending;
+            while ((pending = _pending) is null && !_closed) _wanted.WaitOne();
+            if (_closed || pending is null) return;
             var count = TryReadNow(_target.Span);
             while (count < 0 || (count == 0 && TryReconnect()))
             {

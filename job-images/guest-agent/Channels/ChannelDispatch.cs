@@ -76,12 +76,12 @@ internal sealed class ChannelDispatch(HostLink host, Disks? disks, TimeSpan boot
 
     private void Thaw(GuestChannel channel)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ThawRequest);
+        var request = ThawRequest.Read(channel.Request.Span);
         var (result, workplace) = ThawStep.Run(
             request, channel.OpenedAt, _frozen, () => PreparedMachine.Make(request.Workspace, request.Network, disks, host.Connection), host.Connection, bootTime);
         host.MayBeginAfresh = false;
         _workplace = workplace;
-        channel.Close(Messages.Write(result, Messages.Default.ThawResult));
+        channel.Close(result.ToPayload());
     }
 
     /// <summary>Steps may run from here on: whatever they leave in caches is warm in every copy. What they leave elsewhere, too.</summary>

@@ -22,9 +22,10 @@ internal static unsafe class KernelFile
         return fd < 0 ? null : new(fd, ownsHandle: true);
     }
 
-    public static SafeFileHandle EventFd()
+    /// <param name="flags">O_NONBLOCK, or 0 for one that <see cref="Await"/> waits for.</param>
+    public static SafeFileHandle EventFd(int flags = Libc.O_NONBLOCK)
     {
-        var fd = Libc.eventfd(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
+        var fd = Libc.eventfd(0, Libc.O_CLOEXEC | flags);
         LinuxException.ThrowIfNegative(fd, "Cannot create an eventfd");
         return new(fd, ownsHandle: true);
     }
@@ -52,6 +53,14 @@ internal static unsafe class KernelFile
 
     /// <summary>Adds one to an eventfd, which wakes whoever polls it.</summary>
     public static void Signal(SafeFileHandle eventFd) => WriteOnce(eventFd, [1, 0, 0, 0, 0, 0, 0, 0]);
+
+    /// <summary>Waits until an eventfd has been signalled since the last time.</summary>
+    public static void Await(SafeFileHandle eventFd)
+    {
+        long count;
+        // SAFETY: eight bytes, on the stack. A signal that cuts it short is a turn of the caller's loop.
+        _ = Libc.read(eventFd, (byte*)&count, sizeof(long));
+    }
 
     /// <summary>Writes all bytes in one call, as kernel files want it.</summary>
     /// <returns>0 or the error number.</returns>

@@ -8,7 +8,8 @@ internal readonly record struct ProcessEnd(int? ExitCode, int? Signal);
 /// <summary>A process of ours, known to the reaper from its first moment.</summary>
 internal sealed class Child(int pid)
 {
-    private readonly TaskCompletionSource<ProcessEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // What follows runs on the reaper's thread: it waits for nothing, and the way to a pool thread is long in a restored machine.
+    private readonly TaskCompletionSource<ProcessEnd> _ended = new();
 
     /// <summary>Also its session and process group.</summary>
     public int Pid => pid;

@@ -3,21 +3,28 @@ using RunnerVm.GuestAgent.Native;
 
 namespace RunnerVm.GuestAgent.Processes;
 
-/// <summary>Looks at the scratch disk now and then while a step runs, and remembers whether it was full.</summary>
-internal sealed class DiskWatch : IDisposable
+/// <summary>
+/// Looks at the scratch disk now and then while a step runs, and remembers whether it was full. Whoever waits for the step's output does
+/// the looking: a timer of its own would wake two threads.
+/// </summary>
+/// <param name="disk">Any file on the disk, or null: then nothing is watched.</param>
+internal sealed class DiskWatch(SafeFileHandle? disk)
 {
     private const ulong FullBytes = 1024 * 1024;
-    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
+    private const int IntervalMilliseconds = 250;
 
-    private readonly SafeFileHandle? _disk;
-    private readonly ITimer? _timer;
+    private long _looked = Environment.TickCount64;
     private volatile bool _wasFull;
 
-    /// <param name="disk">Any file on the disk, or null: then nothing is watched.</param>
-    public DiskWatch(SafeFileHandle? disk, TimeProvider time)
+    /// <summary>How long to wait for something else before the next look; -1 for ever.</summary>
+    public int Milliseconds => disk is null ? -1 : IntervalMilliseconds;
+
+    /// <summary>Looks if it is time to.</summary>
+    public void LookNowAndThen()
     {
-        _disk = disk;
-        if (disk is not null) _timer = time.CreateTimer(static self => ((DiskWatch)self!).Look(), this, s_interval, s_interval);
+        if (disk is null || Environment.TickCount64 - _looked < IntervalMilliseconds) return;
+        _looked = Environment.TickCount64;
+        Look();
     }
 
     /// <summary>Looks once more.</summary>
@@ -27,13 +34,11 @@ internal sealed class DiskWatch : IDisposable
         return _wasFull;
     }
 
-    public void Dispose() => _timer?.Dispose();
-
     private unsafe void Look()
     {
-        if (_disk is null) return;
+        if (disk is null) return;
         Libc.StatVfs room;
         // SAFETY: the structure has room for glibc's.
-        if (Libc.fstatvfs(_disk, &room) == 0 && room.f_bavail * room.f_frsize < FullBytes) _wasFull = true;
+        if (Libc.fstatvfs(disk, &room) == 0 && room.f_bavail * room.f_frsize < FullBytes) _wasFull = true;
     }
 }

@@ -10,11 +10,12 @@ internal static class ExecCall
 {
     public static async Task RunAsync(GuestChannel channel, Workplace workplace, ChildReaper reaper)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
+        var request = ExecRequest.Read(channel.Request.Span);
         var number = workplace.NextStep();
         using var waiting = workplace.TakeWaiting();
-        using var script = ScriptFile.Write(workplace.ScriptFolder, number, request.Script);
+        using var script = waiting?.FillScript(request.Script) ?? ScriptFile.Write(workplace.ScriptFolder, number, request.Script);
         using var cgroup = workplace.Cgroups?.CreateStep(number);
+        var disk = new DiskWatch(workplace.Scratch);
         StartedStep step;
         Dictionary<string, string> environment;
         CommandChoice command;
@@ -24,28 +25,27 @@ internal static class ExecCall
             environment = StepEnvironment.Complete(request.Environment);
             (command, folder) = waiting?.Answer(request) ?? Find(request, environment, workplace, script);
             StepEnvironment.AddShell(environment, command.Program);
-            step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper, waiting);
+            step = StartedStep.Start(channel, request, command, environment, folder, cgroup, reaper, waiting, disk);
         }
         catch (Exception e) when (e is CannotStartException or LinuxException)
         {
-            channel.Close(Messages.Write(new ExecResult { Error = e.Message }, Messages.Default.ExecResult));
+            channel.Close(new ExecResult { Error = e.Message }.ToPayload());
             return;
         }
 
         await using (step)
         {
-            using var disk = new DiskWatch(workplace.Scratch, TimeProvider.System);
             var end = await step.WaitAsync();
             if (waiting is { Failure: > 0 and var errno })
             {
-                channel.Close(Messages.Write(new ExecResult { Error = Spawner.Refused(errno, command, environment, folder).Message }, Messages.Default.ExecResult));
+                channel.Close(new ExecResult { Error = Spawner.Refused(errno, command, environment, folder).Message }.ToPayload());
                 return;
             }
 
             var result = new ExecResult { ExitCode = end.ExitCode, Signal = end.Signal };
             // What a step met on its way is of interest where it failed.
-            if (end.ExitCode != 0) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
-            channel.Close(Messages.Write(result, Messages.Default.ExecResult));
+            if (end.ExitCode != 0 || request.TellsAlways) result = result with { OutOfMemory = cgroup?.SawOutOfMemory() ?? false, DiskFull = disk.WasFull() };
+            channel.Close(result.ToPayload());
         }
     }
 

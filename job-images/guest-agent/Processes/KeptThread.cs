@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Microsoft.Win32.SafeHandles;
+using RunnerVm.GuestAgent.Native;
 
 namespace RunnerVm.GuestAgent.Processes;
 
@@ -12,7 +14,8 @@ internal sealed class KeptThread
 
     private static readonly ConcurrentStack<KeptThread> s_idle = new();
 
-    private readonly object _lock = new();
+    // Of the kernel: a Monitor's pulse goes a long way here before it is a system call.
+    private readonly SafeFileHandle _wake = KernelFile.EventFd(flags: 0);
     private Action? _work;
 
     private KeptThread(Action work) => _work = work;
@@ -22,12 +25,8 @@ internal sealed class KeptThread
     {
         if (s_idle.TryPop(out var idle))
         {
-            lock (idle._lock)
-            {
-                idle._work = work;
-                Monitor.Pulse(idle._lock);
-            }
-
+            Volatile.Write(ref idle._work, work);
+            KernelFile.Signal(idle._wake);
             return;
         }
 
@@ -46,12 +45,10 @@ internal sealed class KeptThread
 
     private Action Take()
     {
-        lock (_lock)
+        while (true)
         {
-            while (_work is null) Monitor.Wait(_lock);
-            var work = _work;
-            _work = null;
-            return work;
+            if (Interlocked.Exchange(ref _work, null) is { } work) return work;
+            KernelFile.Await(_wake);
         }
     }
 }

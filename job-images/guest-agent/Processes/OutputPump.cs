@@ -24,17 +24,21 @@ internal sealed unsafe class OutputPump
 
     private readonly GuestChannel _channel;
     private readonly (SafeFileHandle File, byte Lane)[] _sources;
-    private readonly SafeFileHandle _ended = KernelFile.EventFd();
-    private readonly TaskCompletionSource _delivered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SafeFileHandle _ended;
+    private readonly DiskWatch _disk;
+    // What follows runs on the pump's thread, which has nothing else to do by then.
+    private readonly TaskCompletionSource _delivered = new();
 
+    /// <param name="disk">Is looked at now and then.</param>
+    /// <param name="ended">An eventfd for the pump's own use, owned; null makes one.</param>
     /// <param name="sources">Owned: closed when nobody writes to them any more.</param>
-    public OutputPump(GuestChannel channel, params (SafeFileHandle File, byte Lane)[] sources)
+    public OutputPump(GuestChannel channel, DiskWatch disk, SafeFileHandle? ended, params (SafeFileHandle File, byte Lane)[] sources)
     {
-        (_channel, _sources) = (channel, sources);
+        (_channel, _disk, _ended, _sources) = (channel, disk, ended ?? KernelFile.EventFd(), sources);
         KeptThread.Run(Run);
     }
 
-    /// <summary>Ends when all that belongs to the process has been sent; faults when the host gave up.</summary>
+    /// <summary>Ends when all that belongs to the process has been sent, or nobody can write any more; faults when the host gave up.</summary>
     public Task Delivered => _delivered.Task;
 
     /// <summary>The process has ended: what is still there is the rest.</summary>
@@ -59,7 +63,7 @@ internal sealed unsafe class OutputPump
             _delivered.TrySetException(e);
         }
 
-        while (!AllClosed()) Poll(buffer, -1, static (_, _) => { }, out _);
+        while (!AllClosed()) Poll(buffer, -1, untilEnd: false, static (_, _) => { }, out _);
         ArrayPool<byte>.Shared.Return(buffer);
         lock (_sources) _ended.Dispose();
     }
@@ -69,9 +73,10 @@ internal sealed unsafe class OutputPump
         var ended = false;
         var endedAt = 0L;
         var rest = 0L;
-        while (!(ended && AllClosed()))
+        while (!AllClosed())
         {
-            var bytes = Poll(buffer, ended ? SilenceMilliseconds : -1, Send, out var sawEnd);
+            if (!ended) _disk.LookNowAndThen();
+            var bytes = Poll(buffer, ended ? SilenceMilliseconds : _disk.Milliseconds, untilEnd: !ended, Send, out var sawEnd);
             if (ended)
             {
                 if (bytes == TimeIsOver) return;
@@ -94,7 +99,7 @@ internal sealed unsafe class OutputPump
 
     /// <summary>Waits until something is readable, takes one piece from each such source and hands it on.</summary>
     /// <returns>Bytes handed on, or <see cref="TimeIsOver"/>.</returns>
-    private long Poll(byte[] buffer, int milliseconds, Action<byte, ReadOnlyMemory<byte>> hand, out bool sawEnd)
+    private long Poll(byte[] buffer, int milliseconds, bool untilEnd, Action<byte, ReadOnlyMemory<byte>> hand, out bool sawEnd)
     {
         var polls = stackalloc Libc.PollFd[_sources.Length + 1];
         for (var i = 0; i < _sources.Length; i++)
@@ -104,7 +109,7 @@ internal sealed unsafe class OutputPump
         }
 
         // Once it has fired it stays readable; whoever waits after that does not ask for it.
-        polls[_sources.Length] = new() { fd = milliseconds < 0 && !_delivered.Task.IsCompleted ? (int)_ended.DangerousGetHandle() : -1, events = Libc.POLLIN };
+        polls[_sources.Length] = new() { fd = untilEnd ? (int)_ended.DangerousGetHandle() : -1, events = Libc.POLLIN };
         // SAFETY: as many entries as were allocated; the descriptors are closed by this thread only.
         var ready = Libc.poll(polls, (nuint)(_sources.Length + 1), milliseconds);
         sawEnd = polls[_sources.Length].revents != 0;

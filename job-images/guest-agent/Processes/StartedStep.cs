@@ -13,7 +13,7 @@ internal sealed class StartedStep : IAsyncDisposable
     private readonly GuestChannel _channel;
     private readonly Child _child;
     private readonly OutputPump _output;
-    private readonly InputFeed _input;
+    private readonly InputFeed? _input;
     private readonly Terminal? _terminal;
     private readonly StepCgroup? _cgroup;
     private readonly ChildReaper _reaper;
@@ -21,22 +21,22 @@ internal sealed class StartedStep : IAsyncDisposable
     private volatile bool _askedToStop;
 
     private StartedStep(
-        GuestChannel channel, Child child, OutputPump output, InputFeed input, Terminal? terminal, StepCgroup? cgroup, ChildReaper reaper)
+        GuestChannel channel, Child child, OutputPump output, InputFeed? input, Terminal? terminal, StepCgroup? cgroup, ChildReaper reaper)
     {
         (_channel, _child, _output, _input, _terminal, _cgroup, _reaper) = (channel, child, output, input, terminal, cgroup, reaper);
         _listening = ListenAsync();
     }
 
     /// <param name="waiting">A process of this step's that was forked ahead of time; not used where it does not fit.</param>
+    /// <param name="disk">Looked at while the step runs.</param>
     /// <exception cref="CannotStartException">The process did not start.</exception>
     public static StartedStep Start(
         GuestChannel channel, ExecRequest request, CommandChoice command, Dictionary<string, string> environment, string folder,
-        StepCgroup? cgroup, ChildReaper reaper, WaitingChild? waiting)
+        StepCgroup? cgroup, ChildReaper reaper, WaitingChild? waiting, DiskWatch disk)
     {
         if (waiting is not null && channel.Kind == ChannelKind.Exec && !request.Input && waiting.TryStart(command, environment, folder))
         {
-            var nobody = KernelFile.Open("/dev/null", Libc.O_WRONLY);
-            return new(channel, waiting.Child, new(channel, (waiting.Output, 0), (waiting.Error, 1)), new(nobody, isTerminal: false), null, cgroup, reaper);
+            return new(channel, waiting.Child, new(channel, disk, waiting.Ended, (waiting.Output, 0), (waiting.Error, 1)), null, null, cgroup, reaper);
         }
 
         Child Launch(SpawnPlan plan) =>
@@ -49,7 +49,7 @@ internal sealed class StartedStep : IAsyncDisposable
             {
                 var child = Launch(new(command, environment, folder, terminal.Path, []));
                 return new(
-                    channel, child, new(channel, (terminal.DuplicateMaster(), 0)), new(terminal.DuplicateMaster(), isTerminal: true), terminal, cgroup, reaper);
+                    channel, child, new(channel, disk, null, (terminal.DuplicateMaster(), 0)), new(terminal.DuplicateMaster(), isTerminal: true), terminal, cgroup, reaper);
             }
             catch
             {
@@ -58,7 +58,7 @@ internal sealed class StartedStep : IAsyncDisposable
             }
         }
 
-        var (inputRead, inputWrite) = request.Input ? KernelFile.Pipe() : NoInput();
+        var (inputRead, inputWrite) = request.Input ? KernelFile.Pipe() : (KernelFile.Open("/dev/null", Libc.O_RDONLY), null);
         var (outputRead, outputWrite) = KernelFile.Pipe();
         var (errorRead, errorWrite) = KernelFile.Pipe();
         using (inputRead)
@@ -68,20 +68,17 @@ internal sealed class StartedStep : IAsyncDisposable
             try
             {
                 var child = Launch(new(command, environment, folder, null, [inputRead, outputWrite, errorWrite]));
-                return new(channel, child, new(channel, (outputRead, 0), (errorRead, 1)), new(inputWrite, isTerminal: false), null, cgroup, reaper);
+                return new(channel, child, new(channel, disk, null, (outputRead, 0), (errorRead, 1)), inputWrite is null ? null : new(inputWrite, isTerminal: false), null, cgroup, reaper);
             }
             catch
             {
-                inputWrite.Dispose();
+                inputWrite?.Dispose();
                 outputRead.Dispose();
                 errorRead.Dispose();
                 throw;
             }
         }
     }
-
-    private static (SafeFileHandle Read, SafeFileHandle Write) NoInput() =>
-        (KernelFile.Open("/dev/null", Libc.O_RDONLY), KernelFile.Open("/dev/null", Libc.O_WRONLY));
 
     /// <summary>Waits for the process and for its output to be on its way. A host that gives up ends the whole step.</summary>
     public async Task<ProcessEnd> WaitAsync()
@@ -111,7 +108,7 @@ internal sealed class StartedStep : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _channel.Reset("The step is over.");
-        _input.Dispose();
+        _input?.Dispose();
         await _listening;
         _terminal?.Dispose();
     }
@@ -123,11 +120,11 @@ internal sealed class StartedStep : IAsyncDisposable
         {
             while (await _channel.ReadAsync() is { } received)
             {
-                if (received.Lane == InputLane) await _input.AddAsync(received.Bytes);
+                if (received.Lane == InputLane && _input is not null) await _input.AddAsync(received.Bytes);
                 else if (received.Lane == ControlLane) await ObeyAsync(Messages.Read(received.Bytes, Messages.Default.ExecControl));
             }
 
-            await _input.EndAsync();
+            if (_input is not null) await _input.EndAsync();
         }
         catch (ChannelResetException)
         {
@@ -140,7 +137,7 @@ internal sealed class StartedStep : IAsyncDisposable
         if (control.Signal is Libc.SIGTERM) _askedToStop = true;
         if (control.Signal is { } signal) _reaper.Signal(_child, signal);
         if (control.Kill) Kill();
-        if (control.EndInput) await _input.EndAsync();
+        if (control.EndInput && _input is not null) await _input.EndAsync();
         if (control.WindowSize is [var rows, var columns]) _terminal?.Resize(rows, columns);
     }
 

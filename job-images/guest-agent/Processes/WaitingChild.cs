@@ -23,6 +23,7 @@ internal sealed unsafe class WaitingChild : IDisposable
     private readonly SafeFileHandle _go;
     private readonly string _folder;
     private WaitingShell? _shell;
+    private ScriptFile? _scriptFile;
     private string[][] _candidates = [];
     private bool _used, _unfit;
 
@@ -35,6 +36,9 @@ internal sealed unsafe class WaitingChild : IDisposable
     public SafeFileHandle Output { get; }
 
     public SafeFileHandle Error { get; }
+
+    /// <summary>See <see cref="OutputPump"/>.</summary>
+    public SafeFileHandle Ended { get; } = KernelFile.EventFd();
 
     /// <summary>The error number of what kept it from becoming the program, once it has ended; 0 when nothing did.</summary>
     public int Failure => _script.Failure;
@@ -91,6 +95,18 @@ internal sealed unsafe class WaitingChild : IDisposable
         if (_shell is null) _unfit = true;
     }
 
+    /// <summary>Makes the step's script file, to be filled later.</summary>
+    public void PrepareScript(string folder, int step) => _scriptFile = ScriptFile.Prepare(folder, step);
+
+    /// <returns>The file, which is the caller's from here on; null where there is none or no script.</returns>
+    public ScriptFile? FillScript(string? script)
+    {
+        if (script is null || _scriptFile is not { } file) return null;
+        _scriptFile = null;
+        file.Fill(script);
+        return file;
+    }
+
     /// <summary>The command of a request and the folder it starts in, where this is the shell that waits for just that; else null.</summary>
     public (CommandChoice Command, string Folder)? Answer(ExecRequest request)
     {
@@ -129,8 +145,10 @@ internal sealed unsafe class WaitingChild : IDisposable
     public void Dispose()
     {
         _go.Dispose();
+        _scriptFile?.Dispose();
         if (_used) return;
         _shell?.Dispose();
+        Ended.Dispose();
         Output.Dispose();
         Error.Dispose();
     }

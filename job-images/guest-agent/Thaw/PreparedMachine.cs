@@ -55,6 +55,7 @@ internal sealed record PreparedMachine(string Workspace, SafeFileHandle? Scratch
     {
         try
         {
+            Waiting?.PrepareScript(ScriptFolder, 1);
             var command = CommandChoice.Find(candidates, StepEnvironment.DefaultPath, Workspace, ScriptFile.PathOf(ScriptFolder, 1));
             _ = WaitingShell.Words(StepEnvironment.Complete([])); // Once before, as ThawStep.Rehearse has it.
             Waiting?.BecomeShell(candidates, command, $"{ScriptFolder}/words");

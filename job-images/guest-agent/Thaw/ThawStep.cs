@@ -50,9 +50,9 @@ internal static class ThawStep
     public static void Rehearse()
     {
         var request = new ThawRequest { UnixTimeNanoseconds = 1, Entropy = new byte[64], Hostname = "localhost", MachineId = "", Workspace = "/", Network = true };
-        _ = Messages.Read(Messages.Write(request, Messages.Default.ThawRequest), Messages.Default.ThawRequest);
+        _ = ThawRequest.Read(request.ToPayload());
         Identity.CreditEntropy(request.Entropy);
-        _ = Messages.Write(new ThawResult { ThawMilliseconds = 0.5 }, Messages.Default.ThawResult);
+        _ = new ThawResult { ThawMilliseconds = 0.5 }.ToPayload();
         GrowHeap();
     }
 

@@ -56,6 +56,19 @@ public sealed class AgentFileTests : IDisposable
     }
 
     [Fact]
+    public void Logs_are_kept_within_bounds_and_wrong_bounds_are_told_with_their_place()
+    {
+        const string GitLab = "gitlab: [{url: \"https://gitlab.example.com\", token: {env: TOKEN}}]\n";
+        _variables["TOKEN"] = "glrt-t1_abc";
+        Assert.Equal(new LogLimits(), Load(GitLab).Logs);
+        Assert.Equal(new() { Jobs = 5, Age = TimeSpan.FromDays(3), Bytes = 64 << 20 }, Load(GitLab + "logs: {jobs: 5, age: 3d, size: 64MiB}").Logs);
+        var refusal = Refused(GitLab + "logs: {jobs: 0, age: 1s,\n  days: 3}");
+        Assert.Contains(":2:14: \"jobs\"", refusal);
+        Assert.Contains(":2:22: \"age\" should be from 1m to", refusal);
+        Assert.Contains(":3:3: unknown key \"days\"", refusal);
+    }
+
+    [Fact]
     public void Machines_that_wait_have_the_runners_size_where_nothing_else_is_said()
     {
         var warm = Load("""
@@ -66,6 +79,23 @@ public sealed class AgentFileTests : IDisposable
         Assert.Equal(("debian-12-node", 2, 4096, NetworkKind.None), (warm[0].Image, warm[0].Count, warm[0].Machine.MemoryMib, warm[0].Network.Kind));
         Assert.Equal(("debian-12", 1, 2048, NetworkKind.Filtered), (warm[1].Image, warm[1].Count, warm[1].Machine.MemoryMib, warm[1].Network.Kind));
         Assert.Equal((2048, "qemu"), (warm[1].ToJob().Machine.MemoryMib, warm[1].ToJob().Machine.Engine));
+    }
+
+    [Fact]
+    public void Machines_that_wait_for_jobs_of_GitHub_have_its_runner_on_a_disk()
+    {
+        _variables["TOKEN"] = "glrt-t1_abc";
+        const string Waiting = "images: [{image: debian-12, warm: 1}, {image: debian-12-node, warm: 2, memory: 2GB}]\n";
+        var token = Path.Join(_folder, "token");
+        File.WriteAllText(token, "github_pat_abc");
+        var gitHub = $"github: [{{url: \"https://github.com/acme\", token: {{file: {token}}}, runners: [{{labels: small, image: debian-12}}]}}]\n";
+        const string GitLab = "gitlab: [{url: \"https://gitlab.example.com\", token: {env: TOKEN}}]\n";
+        var runner = new JobDisk("actions-runner", "/runners/2.336.0.erofs");
+        Assert.Equal(["debian-12 1", "debian-12-node 0"], Kinds(Waiting + gitHub));
+        Assert.Equal(["debian-12 0", "debian-12-node 0"], Kinds(Waiting + GitLab));
+        Assert.Equal(["debian-12 1", "debian-12 0", "debian-12-node 0"], Kinds(Waiting + gitHub + GitLab));
+
+        IEnumerable<string> Kinds(string yaml) => WarmImage.For(Load(yaml), runner).Select(static w => $"{w.Image} {w.Disks.Count}");
     }
 
     [Fact]
@@ -191,6 +221,7 @@ public sealed class AgentFileTests : IDisposable
         Assert.Equal(AgentVocabulary.Document, Keys(schema.RootElement));
         Assert.Equal(AgentVocabulary.Capacity, Keys(definitions.GetProperty("capacity")));
         Assert.Equal(AgentVocabulary.Runner, Keys(definitions.GetProperty("runner")));
+        Assert.Equal(AgentVocabulary.Logs, Keys(definitions.GetProperty("logs")));
         Assert.Equal(AgentVocabulary.WarmImage, Keys(definitions.GetProperty("warmImage")));
         Assert.Equal(AgentVocabulary.GitLab, Keys(definitions.GetProperty("gitlab")));
         Assert.Equal(AgentVocabulary.GitHub, Keys(definitions.GetProperty("github")));

@@ -12,13 +12,13 @@ namespace RunnerVm.Tests.Executor.Agents;
 public sealed class ForgeLoopTests
 {
     [Fact]
-    public async Task An_error_of_our_own_while_asking_or_listening_is_told_and_the_next_question_comes()
+    public async Task An_error_of_our_own_while_asking_or_listening_is_told_and_both_begin_again()
     {
         var (time, forge, lines) = (new FakeTimeProvider(), new Unlucky(), new List<string>());
         var log = new LoggerConfiguration().WriteTo.Sink(new Lines(lines)).CreateLogger();
         using var stop = new AgentStop();
         var loop = new ForgeLoop(forge, new(1, new(1, 1024)), stop, log, time).RunAsync();
-        while (!forge.AskedAgain.IsCompleted)
+        while (!forge.AskedAgain.IsCompleted || forge.Listened < 3)
         {
             time.Advance(TimeSpan.FromSeconds(1));
             await Task.Yield();
@@ -26,13 +26,20 @@ public sealed class ForgeLoopTests
 
         stop.Drain();
         await loop.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-        lock (lines) Assert.Equal(2, lines.Count(static line => line.Contains("\"unlucky\": an error of the agent's own", StringComparison.Ordinal)));
+        lock (lines) Assert.Contains(lines, static line => line.Contains("\"unlucky\": an error of the agent's own while it asked", StringComparison.Ordinal));
+        lock (lines) Assert.Contains(lines, static line => line.Contains("\"unlucky\": an error of the agent's own while it listened", StringComparison.Ordinal) && line.EndsWith("it listens again in 30 s", StringComparison.Ordinal));
+        lock (lines) Assert.Contains(lines, static line => line.EndsWith("it listens again in 60 s", StringComparison.Ordinal));
+        Assert.Equal(3, forge.Listened);
     }
 
     private sealed class Unlucky : IForge
     {
         private readonly TaskCompletionSource _again = new();
         private int _asked;
+        private int _listened;
+
+        /// <summary>So often; the third time lasts.</summary>
+        public int Listened => Volatile.Read(ref _listened);
 
         public Task AskedAgain => _again.Task;
 
@@ -50,7 +57,11 @@ public sealed class ForgeLoopTests
 
         public Task FinishInterruptedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-        public Task ListenAsync(Func<int> room, CancellationToken stop) => throw new InvalidOperationException("a mistake");
+        public async Task ListenAsync(Func<int> room, CancellationToken stop)
+        {
+            if (Interlocked.Increment(ref _listened) < 3) throw new InvalidOperationException("a mistake");
+            await Task.Delay(Timeout.Infinite, stop);
+        }
 
         public Task<ForgeAnswer> AskAsync(CancellationToken cancellationToken)
         {

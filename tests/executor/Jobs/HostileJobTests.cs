@@ -30,17 +30,17 @@ public sealed class HostileJobTests : IDisposable
         ["empty data"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Data, c, "")), "empty"),
         ["data after end"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.End, c, ""), RawAgent.Frame(FrameType.Data, c, "x")), "after its end"),
         ["output in lane 7"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Data, c, "x"u8, lane: 7)), "lane 7"),
-        ["result that is no JSON"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "\u001b[2J\u0007{")), "not valid"),
+        ["result of nonsense"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "\u001b[2J\u0007{")), "not valid"),
         ["result that is null"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "null")), "not valid"),
         ["result of another shape"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "[[[[1]]]]")), "not valid"),
-        ["result nested deep"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new string('[', 60000))), "not valid"),
+        ["result of a length it has not"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, [0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 127])), "not valid"),
+        ["result that goes on"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, [.. new ExecResult { ExitCode = 0 }.ToPayload(), 0])), "not valid"),
         ["empty result"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "")), "not valid"),
-        ["result without status"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, "{}")), "without its status"),
-        ["exit code 256"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, """{"exitCode":256}""")), "exit code 256"),
-        ["exit code -1"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, """{"exitCode":-1}""")), "exit code -1"),
-        ["exit code of 20 digits"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, """{"exitCode":99999999999999999999}""")), "not valid"),
-        ["signal 65"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, """{"signal":65}""")), "signal 65"),
-        ["signal 0"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, """{"signal":0}""")), "signal 0"),
+        ["result without status"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new ExecResult().ToPayload())), "without its status"),
+        ["exit code 256"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new ExecResult { ExitCode = 256 }.ToPayload())), "exit code 256"),
+        ["exit code -2"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new ExecResult { ExitCode = -2 }.ToPayload())), "exit code -2"),
+        ["signal 65"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new ExecResult { Signal = 65 }.ToPayload())), "signal 65"),
+        ["signal 0"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Close, c, new ExecResult { Signal = 0 }.ToPayload())), "signal 0"),
         ["reset with escapes"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Reset, c, "\u001b]0;owned\u0007 line\nline\u2028\u202e")), "broke off"),
         ["reset that is no UTF-8"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Reset, c, [0xff, 0xfe, 0x80])), "broke off"),
         ["reason too long"] = (static (a, c) => a.SendAsync(RawAgent.Frame(FrameType.Reset, c, new byte[1025])), "allowed"),
@@ -115,7 +115,7 @@ public sealed class HostileJobTests : IDisposable
         {
             OnThaw = static (channel, _) =>
             {
-                channel.Close(Encoding.UTF8.GetBytes($$"""{"kernelRelease":"\u001b[31m{{new string('k', 60000)}}","bootMilliseconds":1e308,"thawMilliseconds":-5}"""));
+                channel.Close(new ThawResult { KernelRelease = "\u001b[31m" + new string('k', 60000), BootMilliseconds = 1e15, ThawMilliseconds = -5 }.ToPayload());
                 return Task.CompletedTask;
             },
         };
@@ -127,18 +127,18 @@ public sealed class HostileJobTests : IDisposable
     }
 
     [Fact]
-    public async Task A_thaw_result_without_a_kernel_name_does_no_harm()
+    public async Task A_thaw_result_without_a_kernel_name_is_refused()
     {
         var agent = new ScriptedAgent
         {
             OnThaw = static (channel, _) =>
             {
-                channel.Close("""{"kernelRelease":null}"""u8);
+                channel.Close(new ThawResult { KernelRelease = null! }.ToPayload());
                 return Task.CompletedTask;
             },
         };
         var outcome = await _bench.RunAsync(JobBench.Job("echo x"), agent);
-        Assert.True(outcome is JobOutcome.Succeeded or JobOutcome.RunnerFailed { Reason: FailureReason.GuestMisbehaved }, outcome.ToString());
+        Assert.Equal(FailureReason.GuestMisbehaved, Assert.IsType<JobOutcome.RunnerFailed>(outcome).Reason);
     }
 
     [Theory]
@@ -186,7 +186,7 @@ public sealed class HostileJobTests : IDisposable
             {
             }
 
-            await agent.SendAsync(RawAgent.Frame(FrameType.Close, channel, """{"exitCode":0}"""));
+            await agent.SendAsync(RawAgent.Frame(FrameType.Close, channel, new ExecResult { ExitCode = 0 }.ToPayload()));
             await agent.DrainAsync();
         });
         Assert.IsType<JobOutcome.Succeeded>(outcome);
@@ -220,7 +220,7 @@ public sealed class HostileJobTests : IDisposable
             var draining = agent.DrainAsync();
             var request = new string('r', Limits.MaxGuestRequest);
             for (uint id = 1; id < 20_001; id += 2, opened++) await agent.SendAsync(RawAgent.Open(id, ChannelKind.Dial, request), RawAgent.Frame(FrameType.Reset, id, ""));
-            await agent.SendAsync(RawAgent.Frame(FrameType.Close, exec, """{"exitCode":0}"""));
+            await agent.SendAsync(RawAgent.Frame(FrameType.Close, exec, new ExecResult { ExitCode = 0 }.ToPayload()));
             await draining;
         });
         Assert.True(outcome is JobOutcome.Succeeded or JobOutcome.RunnerFailed { Reason: FailureReason.GuestMisbehaved }, $"{opened}: {outcome}");

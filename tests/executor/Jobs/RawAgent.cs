@@ -16,7 +16,7 @@ internal sealed class RawAgent(FakeMachine machine)
             var (header, payload) = await ReadAsync();
             if (header.Type != FrameType.Open) continue;
             if (payload[0] == (byte)wanted) return header.Channel;
-            await SendAsync(Frame(FrameType.Close, header.Channel, "{}"));
+            await SendAsync(Frame(FrameType.Close, header.Channel, payload[0] == (byte)ChannelKind.Thaw ? new ThawResult().ToPayload() : "{}"u8));
         }
     }
 

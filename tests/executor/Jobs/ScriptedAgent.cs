@@ -38,7 +38,12 @@ internal sealed class ScriptedAgent
 
     public static Task Close<T>(GuestChannel channel, T result)
     {
-        channel.Close(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(result, typeof(T), Messages.Default));
+        channel.Close(result switch
+        {
+            ThawResult thawed => thawed.ToPayload(),
+            ExecResult ended => ended.ToPayload(),
+            _ => System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(result, typeof(T), Messages.Default),
+        });
         return Task.CompletedTask;
     }
 
@@ -78,7 +83,7 @@ internal sealed class ScriptedAgent
 
     private static async Task ExecAsync(GuestChannel channel, FakeMachine machine)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
+        var request = ExecRequest.Read(channel.Request.Span);
         foreach (var line in request.Script!.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var (word, rest) = line.Split(' ', 2) is [var w, var r] ? (w, r) : (line, "");

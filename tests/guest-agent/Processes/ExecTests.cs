@@ -94,7 +94,7 @@ public sealed class ExecTests : IAsyncLifetime
     public async Task Without_input_asked_for_standard_input_is_the_null_device()
     {
         var request = Request("readlink /proc/$$/fd/0; cat") with { Input = false };
-        var channel = _host.Open(ChannelKind.Exec, Messages.Write(request, Messages.Default.ExecRequest));
+        var channel = _host.Open(ChannelKind.Exec, request.ToPayload());
         Assert.Equal("/dev/null\n", (await CollectAsync(channel)).Output);
     }
 
@@ -163,7 +163,7 @@ public sealed class ExecTests : IAsyncLifetime
     public async Task A_terminal_has_its_size_and_is_the_controlling_one()
     {
         var request = Request("tty >/dev/tty; stty size");
-        var channel = _host.Open(ChannelKind.Pty, Messages.Write(request with { Rows = 12, Columns = 34 }, Messages.Default.ExecRequest));
+        var channel = _host.Open(ChannelKind.Pty, (request with { Rows = 12, Columns = 34 }).ToPayload());
         var (result, output, _) = await CollectAsync(channel);
         Assert.Equal(0, result.ExitCode);
         Assert.StartsWith("/dev/pts/", output, StringComparison.Ordinal);
@@ -190,7 +190,7 @@ public sealed class ExecTests : IAsyncLifetime
         new() { Candidates = [["no-such-shell"], ["sh", "{0}"]], Script = script, Input = true, Environment = new() { ["FOO"] = "bar", ["PATH"] = Environment.GetEnvironmentVariable("PATH")! } };
 
     private GuestChannel Open(string script, string? workingDirectory = null) =>
-        _host.Open(ChannelKind.Exec, Messages.Write(Request(script) with { WorkingDirectory = workingDirectory }, Messages.Default.ExecRequest));
+        _host.Open(ChannelKind.Exec, (Request(script) with { WorkingDirectory = workingDirectory }).ToPayload());
 
     private async Task<(ExecResult Result, string Output, string Error)> RunAsync(string script)
     {
@@ -213,7 +213,7 @@ public sealed class ExecTests : IAsyncLifetime
         {
             var lanes = new StringBuilder[] { new(), new() };
             while (await channel.ReadAsync(_deadline.Token) is { } received) lanes[received.Lane].Append(Encoding.UTF8.GetString(received.Bytes.Span));
-            return (Messages.Read(await channel.Result, Messages.Default.ExecResult), lanes[0].ToString(), lanes[1].ToString());
+            return (ExecResult.Read(await channel.Result), lanes[0].ToString(), lanes[1].ToString());
         }
     }
 }

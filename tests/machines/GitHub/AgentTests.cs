@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RunnerVm.Tests.StandIns.GitHub;
 using Xunit;
 
@@ -35,6 +34,10 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         var finishing = server.World.QueueScript("acme/app", "small", "sleep 3");
         await StartedAsync(server, agent, cancelled);
         await StartedAsync(server, agent, finishing);
+        // Both machines have a job, so this one waits.
+        var queued = server.World.QueueScript("acme/app", "small", "true");
+        server.World.Cancel(queued);
+        Assert.Equal(("cancelled", 0), (queued.Conclusion, queued.Starts));
         agent.Terminate();
         await agent.WaitForLineAsync("Takes no more jobs");
         server.World.Cancel(cancelled);
@@ -43,22 +46,78 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     }
 
     [Fact]
+    public async Task A_job_cancelled_while_its_machine_starts_ends_that_machine_and_a_reload_adds_a_label_while_a_job_runs()
+    {
+        await using var server = await StartAsync();
+        using var agent = await home.StartAgentAsync(server, jobs: 2);
+        var cancelled = server.World.QueueScript("acme/app", "small", "true");
+        await agent.WaitForLineAsync("begins");
+        server.World.Cancel(cancelled);
+        await server.World.UntilAsync(static w => w.Runners.Count == 0 ? w : null, Patience());
+
+        var running = server.World.QueueScript("acme/app", "small", "sleep 1000");
+        await StartedAsync(server, agent, running);
+        agent.Reload(RunnerHome.Configuration(server, 2, new() { Labels = "small, added" }));
+        var added = server.World.QueueScript("acme/app", "added", "true");
+        await EndedAsync(server, agent, added);
+        Assert.Equal("in_progress", running.Status);
+        server.World.Cancel(running);
+        await EndedAsync(server, agent, running);
+        await DrainAsync(agent, server);
+        Assert.Equal((0, 1, "success"), (cancelled.Starts, running.Starts, added.Conclusion));
+    }
+
+    [Fact]
+    public async Task A_GitHub_that_is_away_and_a_session_that_is_taken_are_waited_for()
+    {
+        await using var server = await StartAsync();
+        server.Knobs.SessionConflicts = Runner.Soak ? 3 : 0;
+        using var agent = await home.StartAgentAsync(server, jobs: 2);
+        var before = server.World.QueueScript("acme/app", "small", "sleep 1000");
+        await StartedAsync(server, agent, before);
+        server.Knobs.Away = true;
+        var meanwhile = server.World.QueueScript("acme/app", "small", "true");
+        await Task.Delay(Runner.Soak ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);
+        server.Knobs.Away = false;
+        await EndedAsync(server, agent, meanwhile);
+        Assert.Equal("in_progress", before.Status);
+        server.World.Cancel(before);
+        await EndedAsync(server, agent, before);
+        await DrainAsync(agent, server);
+        Assert.Equal((1, 1, "success"), (before.Starts, meanwhile.Starts, meanwhile.Conclusion));
+    }
+
+    [Fact]
+    public async Task A_runner_that_never_connects_is_told_with_its_last_words_and_its_job_waits_on()
+    {
+        await using var server = await StartAsync();
+        using var agent = await home.StartAgentAsync(server, jobs: 1, new() { Network = "none" });
+        var job = server.World.QueueScript("acme/app", "small", "true");
+        await agent.WaitForLineAsync("it never listened for a job: it ended with exit code 1. The last it said:");
+        Assert.Equal(("queued", 0), (job.Status, job.Starts));
+        await DrainAsync(agent, server);
+    }
+
+    [Fact]
     public async Task An_agent_that_was_killed_is_followed_by_one_that_leaves_no_machine_runner_or_session_of_it()
     {
         await using var server = await StartAsync();
         server.Knobs.LostAfter = Lost;
-        var random = new Random();
+        var (random, orphans) = (new Random(), (IReadOnlyList<int>)[]);
         for (var i = 0; i < (Runner.Soak ? SoakKills : 1); i++)
         {
             server.World.QueueScript("acme/app", "small", "sleep 1");
             server.World.QueueScript("acme/app", "small", "sleep 1");
             using var killed = await home.StartAgentAsync(server, jobs: 2);
+            Assert.Empty(orphans.Intersect(SnapshotHome.Machines(home.Path)));
             if (!Runner.Soak) await killed.WaitForLineAsync("begins");
             await Task.Delay(random.Next(0, Runner.Soak ? 4000 : 1500), TestContext.Current.CancellationToken);
             killed.Kill();
+            orphans = SnapshotHome.Machines(home.Path);
         }
 
         using var next = await home.StartAgentAsync(server, jobs: 2);
+        Assert.Empty(orphans.Intersect(SnapshotHome.Machines(home.Path)));
         foreach (var run in server.World.Runs) await EndedAsync(server, next, run.Jobs[0]);
         await server.World.UntilAsync(static w => w.Runners.Count == 0 ? w : null, Patience());
         await DrainAsync(next, server);
@@ -121,23 +180,6 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     private static TimeSpan Lost => TimeSpan.FromSeconds(RunnerHome.IsOfficial ? 60 : 10);
 
     private static CancellationToken Patience() => new CancellationTokenSource(Runner.Soak ? TimeSpan.FromMinutes(40) : AgentProcess.Patience).Token;
-
-    /// <summary>An App installed on acme, with its key in a file.</summary>
-    private sealed class StandInAppFile : IDisposable
-    {
-        private readonly TestFolder _folder = new();
-
-        public StandInAppFile(GitHubWorld world)
-        {
-            using var key = RSA.Create(2048);
-            _folder.Write("app.pem", key.ExportRSAPrivateKeyPem());
-            world.Tokens.Install(new("Iv23liStandIn", 123, key.ExportSubjectPublicKeyInfoPem(), new Dictionary<string, long> { ["orgs/acme"] = 44, ["repos/acme/app"] = 44 }));
-        }
-
-        public string Yaml => $"{{id: Iv23liStandIn, key: {{file: {_folder.File("app.pem")}}}}}";
-
-        public void Dispose() => _folder.Dispose();
-    }
 
     private static Task StartedAsync(GitHubStandIn server, AgentProcess agent, StandInJob job) => UntilAsync(server, agent, () => job.Status != "queued", $"the start of {job.Script}");
 

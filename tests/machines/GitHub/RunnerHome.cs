@@ -18,7 +18,7 @@ public sealed class RunnerHome : IAsyncLifetime
 
     internal static string Image => IsOfficial ? "github-runner" : "debian-12";
 
-    private static int Megabytes => IsOfficial ? 768 : 256;
+    internal static int Megabytes => IsOfficial ? 768 : 256;
 
     private static string Machine => $"{{executor: qemu, memory: {Megabytes}MB, disk: 1GB}}";
 
@@ -53,23 +53,25 @@ public sealed class RunnerHome : IAsyncLifetime
     internal static string Host(int jobs) => $"capacity: {{jobs: {jobs}, cpus: {jobs}, memory: {jobs * Megabytes}MB}}\nrunner: {Machine}";
 
     /// <summary>An agent that serves the label "small" of acme.</summary>
-    /// <param name="runner">More words for its kind of runner, each with a comma before it.</param>
-    internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, string runner = "")
+    internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, AgentWishes? wishes = null)
     {
         server.World.RunnerUrl = new($"http://host.runnervm.internal:{server.Url.Port}");
         var agent = AgentProcess.Create(
-            $$"""
-            {{Host(jobs)}}
-            github:
-              - url: {{server.Url}}acme
-                token: {env: STAND_IN_TOKEN}
-                network: {allow: ["host:{{server.Url.Port}}"]}
-                runners: [{labels: small, image: {{Image}}, scale-set: small-tests{{runner}}}]
-            """,
-            new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
+            Configuration(server, jobs, wishes ?? new()), new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
         await agent.WaitForLineAsync("Takes up to");
         return agent;
     }
+
+    internal static string Configuration(GitHubStandIn server, int jobs, AgentWishes wishes) =>
+        $$"""
+        {{Host(jobs)}}
+        github:
+          - url: {{server.Url}}acme
+            {{wishes.Credential}}
+            network: {{wishes.Network ?? $"{{allow: [\"host:{server.Url.Port}\"]}}"}}
+            runners: [{labels: [{{wishes.Labels}}], image: {{Image}}, scale-set: small-tests}]
+        {{wishes.More}}
+        """;
 
     private string Script()
     {

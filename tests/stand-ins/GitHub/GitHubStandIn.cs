@@ -68,7 +68,8 @@ public sealed class GitHubStandIn : IAsyncDisposable
         if (context.Request.Headers.UserAgent.Count == 0) world.Requests.Violate($"{entry.Method} {entry.Target} without User-Agent");
         try
         {
-            if (world.Knobs.TakeFault(context.Request.Path) is { } fault) await fault.AnswerAsync(context);
+            if (world.Knobs.Away) context.Abort();
+            else if (world.Knobs.TakeFault(context.Request.Path) is { } fault) await fault.AnswerAsync(context);
             else await next(context);
         }
         catch (OperationCanceledException)

@@ -11,12 +11,22 @@ public sealed partial class GitHubWorld
     private readonly List<StandInRun> _runs = [];
     private readonly List<StandInRunner> _runners = [];
     private readonly List<StandInScaleSet> _scaleSets = [];
+    private readonly List<StandInCheck> _checks = [];
 
     public IReadOnlyList<StandInRun> Runs
     {
         get
         {
             lock (Gate) return [.. _runs];
+        }
+    }
+
+    /// <summary>What Apps said beside jobs.</summary>
+    public IReadOnlyList<StandInCheck> Checks
+    {
+        get
+        {
+            lock (Gate) return [.. _checks];
         }
     }
 
@@ -90,6 +100,15 @@ public sealed partial class GitHubWorld
             (job.Runner, runner.Job, runner.Online) = (runner, job, true);
             Start(job);
             Complete(job, conclusion);
+        }
+    }
+
+    internal void Add(StandInCheck check)
+    {
+        lock (Gate)
+        {
+            _checks.Add(check);
+            Change();
         }
     }
 

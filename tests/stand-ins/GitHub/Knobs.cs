@@ -32,6 +32,9 @@ public sealed class Knobs
     /// <summary>Lifetime of the tokens of the scale set service.</summary>
     public TimeSpan AdminTokenLifetime { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>Nobody is answered: every connection is cut.</summary>
+    public bool Away { get; set; }
+
     /// <summary>Answers the next requests whose path contains a part with a status instead of their result.</summary>
     public void Fail(string pathPart, int status, int times = 1, string body = "", Action<IHeaderDictionary>? headers = null)
     {

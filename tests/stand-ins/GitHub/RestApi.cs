@@ -25,6 +25,8 @@ internal sealed partial class RestApi(GitHubWorld world)
 
         application.MapGet($"{Base}/repos/{{owner}}/{{repo}}/actions/runs", c => AsTokenAsync(c, ListRunsAsync));
         application.MapGet($"{Base}/repos/{{owner}}/{{repo}}/actions/runs/{{run}}/jobs", c => AsTokenAsync(c, ListJobsAsync));
+        application.MapGet($"{Base}/repos/{{owner}}/{{repo}}/actions/runs/{{run}}", c => AsTokenAsync(c, GetRunAsync));
+        application.MapPost($"{Base}/repos/{{owner}}/{{repo}}/check-runs", c => AsTokenAsync(c, CreateCheckAsync));
         application.MapPost($"{Base}/app/installations/{{id}}/access_tokens", c => AsAppAsync(c, CreateInstallationTokenAsync));
         application.MapPost($"{Base}/actions/runner-registration", RegisterAsync);
     }

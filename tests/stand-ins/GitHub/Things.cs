@@ -143,6 +143,10 @@ public sealed class StandInScaleSet
     internal long LastMessage { get; set; }
 }
 
+/// <summary>A check with one annotation.</summary>
+/// <param name="Path">The file it stands at.</param>
+public sealed record StandInCheck(string Repository, string Name, string Commit, string Conclusion, string Path, string Message);
+
 /// <summary>Who listens to a scale set.</summary>
 public sealed record StandInSession(Guid Id, string Owner);
 

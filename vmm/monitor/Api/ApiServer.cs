@@ -19,6 +19,7 @@ internal sealed class ApiServer : IDisposable
     private readonly ModuleLog _log;
     private readonly Func<bool>? _confine;
     private readonly Thread _thread;
+    private readonly ManualResetEventSlim _running = new();
     private bool _confined;
 
     /// <param name="confine">Called on the API's thread at each request until it says that the thread is confined.</param>
@@ -27,7 +28,7 @@ internal sealed class ApiServer : IDisposable
     {
         _server = new HttpServer(socket, mostPayload);
         (_door, _answers, _metrics, _log, _confine) = (door, answers, metrics, log, confine);
-        _thread = new Thread(() => _server.Run(Handle)) { Name = "api", IsBackground = true };
+        _thread = new Thread(Run) { Name = "api", IsBackground = true };
     }
 
     public void Start()
@@ -36,12 +37,21 @@ internal sealed class ApiServer : IDisposable
         _log.Info("API server started.");
     }
 
+    /// <summary>Until its thread is there, which makes calls when it begins that no thread may make under a filter.</summary>
+    public void AwaitThread() => _running.Wait();
+
     /// <summary>The loop has ended: no request is answered any more, and the socket's file goes away.</summary>
     public void Dispose()
     {
         _door.Close();
         _server.Stop();
         if (!_thread.IsAlive || _thread.Join(Goodbye)) _server.Dispose();
+    }
+
+    private void Run()
+    {
+        _running.Set();
+        _server.Run(Handle);
     }
 
     private HttpResponse Handle(scoped in HttpRequest http)

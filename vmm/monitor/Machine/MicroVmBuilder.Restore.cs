@@ -16,18 +16,18 @@ internal sealed partial class MicroVmBuilder
     private MicroVm Restore(SavedMachine saved, MicroVmParts parts, List<Vcpu> vcpus)
     {
         var resources = saved.Resources;
-        using var kvm = OpenKvm(new CpuTemplate(null));
+        using var bare = TakeBare(new CpuTemplate(null));
         var memory = parts.Own(MemoryFile.Map(saved.Load.MemFilePath, resources.Machine));
         parts.Memory = memory;
-        var legacy = AddDevices(kvm, resources, parts);
-        parts.Support = SnapshotSupport.Of(kvm, CpuidFor(kvm, resources.Machine));
+        var legacy = AddDevices(bare, resources, parts);
+        parts.Support = SnapshotSupport.Of(bare.Kvm, CpuidFor(bare, resources.Machine));
 
         var state = saved.Records;
         var support = parts.Support with { SavedCpuid = SavedMachine.ReadHost(ref state) };
         var (ports, mmio) = (new Bus.IoBus(legacy), new Bus.IoBus([.. parts.Virtio.Ranges]));
         for (var i = 0; i < resources.Machine.VcpuCount; i++)
         {
-            var vcpu = parts.Vm.CreateVcpu((uint)i);
+            var vcpu = bare.TakeVcpu(parts.Vm, i);
             vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             SavedVcpu.Restore(vcpu, support, ref state);
         }

@@ -22,13 +22,6 @@ namespace RunnerVm.Vmm.Monitor.Machine;
 /// <param name="ended">Called once, on the loop, when the guest is over.</param>
 internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> ended)
 {
-    private static readonly int[] NeededCapabilities =
-    [
-        KvmApi.KVM_CAP_IRQCHIP, KvmApi.KVM_CAP_USER_MEMORY, KvmApi.KVM_CAP_SET_TSS_ADDR, KvmApi.KVM_CAP_EXT_CPUID, KvmApi.KVM_CAP_MP_STATE,
-        KvmApi.KVM_CAP_IRQFD, KvmApi.KVM_CAP_PIT2, KvmApi.KVM_CAP_IOEVENTFD, KvmApi.KVM_CAP_IMMEDIATE_EXIT,
-        KvmApi.KVM_CAP_VCPU_EVENTS, KvmApi.KVM_CAP_DEBUGREGS, KvmApi.KVM_CAP_XSAVE, KvmApi.KVM_CAP_XCRS,
-    ];
-
     /// <summary>A time stamp of <see cref="System.Diagnostics.Stopwatch"/>, when a boot timer is wanted (--boot-timer).</summary>
     public long? BootTimerStart { get; init; }
 
@@ -46,6 +39,9 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
 
     /// <summary>What is typed on the guest's console; null: nobody types. Taken over.</summary>
     public FileDescriptor? Input { get; init; }
+
+    /// <summary>Made while nobody knew yet what the machine will be; null: it is made now. Taken over.</summary>
+    public BareMachine? Bare { get; init; }
 
     /// <summary>Devices beside those of the configuration, behind them: the tests bring some.</summary>
     public IReadOnlyList<Func<GuestMemory, IVirtioDevice>> OtherDevices { get; init; } = [];
@@ -66,6 +62,7 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         {
             foreach (var vcpu in vcpus) vcpu.Dispose();
             parts.Dispose();
+            Bare?.Dispose();
             if (e is LinuxException linux) throw new VmmFaultException(linux.Message, linux);
             throw;
         }
@@ -76,15 +73,15 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         var source = resources.BootSource
             ?? throw new VmmFaultException("There is no kernel to boot. PUT /boot-source with kernel_image_path first.");
         var template = new CpuTemplate(resources.Cpu);
-        using var kvm = OpenKvm(template);
+        using var bare = TakeBare(template);
         var memory = parts.Memory = parts.Own(AllocateMemory(resources.Machine));
         var kernel = Boot.Kernel.Load(source.KernelImagePath, memory);
         var initrd = source.InitrdPath is { } path ? Initrd.Load(path, memory, kernel) : null;
 
-        var legacy = AddDevices(kvm, resources, parts);
+        var legacy = AddDevices(bare, resources, parts);
         var line = CommandLine.Compose(source, resources.Drives, parts.Virtio.Slots);
         WriteBootData(memory, kernel, initrd, line, resources.Machine.VcpuCount, parts.Virtio.Slots);
-        CreateVcpus(kvm, template, resources.Machine, new(legacy), new([.. parts.Virtio.Ranges, .. AddBootTimer()]), parts, vcpus);
+        CreateVcpus(bare, template, resources.Machine, new(legacy), new([.. parts.Virtio.Ranges, .. AddBootTimer()]), parts, vcpus);
         BootRegisters.Set(vcpus[0].Kvm, memory, kernel);
 
         var machine = new MicroVm(parts, vcpus);
@@ -93,33 +90,20 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
     }
 
     /// <returns>Who answers at ports.</returns>
-    private List<BusRange> AddDevices(KvmDevice kvm, VmResources resources, MicroVmParts parts)
+    private List<BusRange> AddDevices(BareMachine bare, VmResources resources, MicroVmParts parts)
     {
-        var vm = parts.Vm = parts.Own(CreateVm(kvm, parts.Memory, resources.Machine));
+        var vm = parts.Vm = parts.Own(bare.TakeVm());
+        GiveMemory(vm, parts.Memory, resources.Machine);
         var legacy = AddLegacy(resources, parts, vm).ToList();
         parts.Virtio = parts.Own(new VirtioDevices());
         parts.Virtio.Add(resources, OtherDevices, new(vm, parts.Memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
         return legacy;
     }
 
-    private static KvmDevice OpenKvm(CpuTemplate template)
+    private BareMachine TakeBare(CpuTemplate template)
     {
-        var kvm = KvmDevice.Open();
-        try
-        {
-            foreach (var capability in template.Required(NeededCapabilities))
-            {
-                if (kvm.CheckExtension(capability) == 0)
-                    throw new VmmFaultException($"kvm_capabilities: this host's KVM does not have capability {capability}. Use a kernel that has it.");
-            }
-
-            return kvm;
-        }
-        catch
-        {
-            kvm.Dispose();
-            throw;
-        }
+        Bare?.MustHave(template);
+        return Bare ?? new(template);
     }
 
     private static void WriteBootData(GuestMemory memory, Boot.Kernel kernel, Initrd? initrd, string line, int vcpus, IReadOnlyList<VirtioSlot> slots)
@@ -133,14 +117,14 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
     }
 
     private void CreateVcpus(
-        KvmDevice kvm, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
+        BareMachine bare, CpuTemplate template, MachineConfiguration machine, IoBus ports, IoBus mmio, MicroVmParts parts, List<Vcpu> vcpus)
     {
-        var cpuid = CpuidFor(kvm, machine);
-        parts.Support = SnapshotSupport.Of(kvm, cpuid.ToArray());
+        var cpuid = CpuidFor(bare, machine);
+        parts.Support = SnapshotSupport.Of(bare.Kvm, cpuid.ToArray());
         template.Apply(cpuid);
         for (var i = 0; i < machine.VcpuCount; i++)
         {
-            var vcpu = parts.Vm.CreateVcpu((uint)i);
+            var vcpu = bare.TakeVcpu(parts.Vm, i);
             vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
@@ -149,8 +133,8 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         }
     }
 
-    private static kvm_cpuid_entry2[] CpuidFor(KvmDevice kvm, MachineConfiguration machine) => new GuestCpuid(
-        kvm.SupportedCpuid(), new(machine.VcpuCount, machine.Smt), kvm.CheckExtension(KvmApi.KVM_CAP_TSC_DEADLINE_TIMER) > 0).Common;
+    private static kvm_cpuid_entry2[] CpuidFor(BareMachine bare, MachineConfiguration machine) => new GuestCpuid(
+        bare.SupportedCpuid, new(machine.VcpuCount, machine.Smt), bare.Kvm.CheckExtension(KvmApi.KVM_CAP_TSC_DEADLINE_TIMER) > 0).Common;
 
     private static GuestMemory AllocateMemory(MachineConfiguration machine)
     {
@@ -164,24 +148,10 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         }
     }
 
-    private static KvmVm CreateVm(KvmDevice kvm, GuestMemory memory, MachineConfiguration machine)
+    private static void GiveMemory(KvmVm vm, GuestMemory memory, MachineConfiguration machine)
     {
-        var vm = kvm.CreateVm();
-        try
-        {
-            vm.SetIdentityMapAddress(MemoryLayout.KvmIdentityMap);
-            vm.SetTssAddress(MemoryLayout.KvmTss);
-            for (var i = 0; i < memory.Regions.Count; i++)
-                vm.SetMemory((uint)i, memory.Regions[i].Start.Value, memory.Regions[i].Mapping, machine.TrackDirtyPages);
-            vm.CreateInterruptController();
-            vm.CreateTimer();
-            return vm;
-        }
-        catch
-        {
-            vm.Dispose();
-            throw;
-        }
+        for (var i = 0; i < memory.Regions.Count; i++)
+            vm.SetMemory((uint)i, memory.Regions[i].Start.Value, memory.Regions[i].Mapping, machine.TrackDirtyPages);
     }
 
     private IEnumerable<BusRange> AddLegacy(VmResources resources, MicroVmParts parts, KvmVm vm)

@@ -17,7 +17,13 @@ internal sealed class SeccompFilters
     private volatile bool _installed;
 
     /// <summary>From now on a trapped call ends the process with a sentence.</summary>
-    public SeccompFilters() => ForbiddenCallHandler.Install();
+    public SeccompFilters()
+    {
+        ForbiddenCallHandler.Install();
+        // A thread makes calls when it begins that it may not make later. The runtime's own is begun and not waited for before Main; on
+        // a busy host the machine was built first, and the filter killed it. When it has answered, it is there.
+        GC.WaitForPendingFinalizers();
+    }
 
     /// <summary>For all threads there are, and those they would make; once the machine is built and before its first instruction.</summary>
     /// <exception cref="LinuxException">With what to do; the guest must not run.</exception>

@@ -13,7 +13,6 @@ using RunnerVm.Vmm.Monitor.Seccomp;
 using RunnerVm.Vmm.Monitor.Snapshots;
 using RunnerVm.Vmm.Native;
 using RunnerVm.Vmm.Native.Handles;
-using RunnerVm.Vmm.Native.Memory;
 
 namespace RunnerVm.Vmm.Monitor.Start;
 
@@ -31,6 +30,9 @@ internal sealed class MonitorProcess : IDisposable
     private readonly VmmDoor _door;
     private readonly ModuleLog _log;
     private volatile SeccompFilters? _filters;
+    private SeccompFilters? _assembled;
+    private BareMachine? _bare;
+    private PageRelease? _release;
     private int _status;
 
     public MonitorProcess(Arguments arguments)
@@ -57,8 +59,14 @@ internal sealed class MonitorProcess : IDisposable
             using var api = _arguments.NoApi ? null : OpenApi();
             // Before the machine: once it has started no thread is made any more. Requests wait for the loop.
             api?.Start();
-            if (boot is not null) _door.Run(boot);
+            if (boot is not null)
+            {
+                api?.AwaitThread();
+                _door.Run(boot);
+            }
+
             TellStartTime();
+            if (boot is null) Prepare();
             _loop.Run();
         }
         catch (VmmFaultException fault)
@@ -77,6 +85,8 @@ internal sealed class MonitorProcess : IDisposable
     public void Dispose()
     {
         _door.Dispose();
+        _bare?.Dispose();
+        _release?.Dispose();
         _metrics.Flush();
         _metrics.Dispose();
         _logger.Dispose();
@@ -118,6 +128,13 @@ internal sealed class MonitorProcess : IDisposable
         return new(steps);
     }
 
+    /// <summary>What a start takes whatever the machine will be, while whoever started us is about to say it.</summary>
+    private void Prepare()
+    {
+        _bare = BareMachine.TryMake();
+        if (!_arguments.NoSeccomp) _assembled = new SeccompFilters();
+    }
+
     private static byte[] ReadFile(string path)
     {
         try
@@ -152,10 +169,11 @@ internal sealed class MonitorProcess : IDisposable
     /// <summary>Built and confined, and still paused.</summary>
     private MicroVm Make(VmResources resources, MmdsDataStore metadata, Func<MicroVmBuilder, MicroVm> build, long? bootTimer = null)
     {
-        var filters = _arguments.NoSeccomp ? null : new SeccompFilters();
+        var filters = _assembled ?? (_arguments.NoSeccomp ? null : new SeccompFilters());
         var mmds = new MmdsCounters();
         var machine = build(new(_loop, End)
         {
+            Bare = Interlocked.Exchange(ref _bare, null), // One that is refused goes; the next is made then.
             BootTimerStart = bootTimer,
             Booted = LogBootTime,
             ConfineVcpu = filters is null ? null : filters.InstallForVcpu,
@@ -175,7 +193,7 @@ internal sealed class MonitorProcess : IDisposable
         }
 
         _filters = filters;
-        _loop.Post(ProgramPages.Release); // After the start: what it alone needed is more than all that follows.
+        _release = new PageRelease(_loop);
         return machine;
     }
 

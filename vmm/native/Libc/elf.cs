@@ -4,6 +4,7 @@ internal static partial class LibC
 {
     public const uint PT_LOAD = 1;
     public const uint PT_PHDR = 6;
+    public const uint PF_X = 1;
     public const uint PF_W = 2;
 }
 

@@ -15,6 +15,7 @@ internal static partial class LibC
     public const int SIGPIPE = 13;
     public const int SIGSYS = 31;
     public const int SA_SIGINFO = 4;
+    public const uint SA_RESETHAND = 0x8000_0000;
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int sigaction(int signal, sigaction* action, sigaction* old);

@@ -2,13 +2,18 @@ using RunnerVm.Vmm.Native.Libc;
 
 namespace RunnerVm.Vmm.Native.Memory;
 
-/// <summary>The pages of this program's file that it has mapped: code and constants, shared with all who run the same file.</summary>
+/// <summary>The pages of this program's code, shared with all who run the same file.</summary>
 internal static class ProgramPages
 {
     /// <summary>
-    /// Lets go of all of them. What is used again comes back from the page cache, 64 KiB at a touch; what only the start needed
-    /// stays away. Nothing is lost: parts that may ever be written are left alone, since relocations are in them.
+    /// Lets go of all of them. What is run again comes back from the page cache, 64 KiB at a touch; what only the start needed stays
+    /// away.
     /// </summary>
+    /// <remarks>
+    /// Code alone, which nobody writes. Constants look as if nobody did either, but the runtime opens their page for a moment at its
+    /// start and puts the cookie there that guards its stack frames: let go, the page comes back as it is in the file, with another
+    /// cookie, and a thread that is in the midst of a guarded method takes its own frame for overrun and aborts without a word.
+    /// </remarks>
     public static unsafe void Release()
     {
         // SAFETY: the kernel's own pointer to and count of the program's headers, which are mapped as long as the process lives.
@@ -17,7 +22,7 @@ internal static class ProgramPages
         foreach (ref readonly var part in headers)
         {
             if (part.p_type == LibC.PT_PHDR) moved = LibC.getauxval(LibC.AT_PHDR) - part.p_vaddr;
-            if (part.p_type != LibC.PT_LOAD || (part.p_flags & LibC.PF_W) != 0) continue;
+            if (part.p_type != LibC.PT_LOAD || (part.p_flags & (LibC.PF_X | LibC.PF_W)) != LibC.PF_X) continue;
             // Whole pages within it: those at its ends may belong to a neighbour that is written.
             var (start, end) = (PageUp(moved + part.p_vaddr), (moved + part.p_vaddr + part.p_filesz) & ~(Page - 1));
             if (end > start) _ = LibC.madvise((nint)start, (nuint)(end - start), LibC.MADV_DONTNEED);

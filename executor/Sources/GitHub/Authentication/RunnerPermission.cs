@@ -10,6 +10,9 @@ internal static class RunnerPermission
         _ => "a classic token with manage_runners:enterprise",
     };
 
+    /// <summary>For telling on GitHub's page why a job's machine died.</summary>
+    public const string Checks = "the repository permission Checks: write, which only a GitHub App can have";
+
     /// <summary>For looking at queued jobs.</summary>
     public const string Actions = "the repository permission Actions: read (classic token: repo)";
 }

@@ -32,9 +32,13 @@ internal static class OctokitRoots
     [DynamicDependency(All, typeof(List<Label>))]
     [DynamicDependency(All, typeof(List<GitReference>))]
     [DynamicDependency(All, typeof(List<ApiErrorDetail>))]
+    [DynamicDependency(All, typeof(List<NewCheckRunAnnotation>))]
     // Words that may be new to this Octokit.
     [DynamicDependency(All, typeof(StringEnum<AccountType>))]
+    [DynamicDependency(All, typeof(StringEnum<CheckAnnotationLevel>))]
+    [DynamicDependency(All, typeof(StringEnum<CheckConclusion>))]
     [DynamicDependency(All, typeof(StringEnum<CheckRunStatusFilter>))]
+    [DynamicDependency(All, typeof(StringEnum<CheckStatus>))]
     [DynamicDependency(All, typeof(StringEnum<InstallationReadPermissionLevel>))]
     [DynamicDependency(All, typeof(StringEnum<InstallationReadWriteAdminPermissionLevel>))]
     [DynamicDependency(All, typeof(StringEnum<InstallationReadWritePermissionLevel>))]

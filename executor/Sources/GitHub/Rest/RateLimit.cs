@@ -14,7 +14,6 @@ internal sealed class RateLimit(TimeProvider time)
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(16);
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<int, long> _answers = [];
     private DateTimeOffset _resumeAt;
     private TimeSpan _pause = FirstPause;
 
@@ -36,22 +35,15 @@ internal sealed class RateLimit(TimeProvider time)
         }
     }
 
-    /// <summary>How many answers there were of each status.</summary>
-    public IReadOnlyDictionary<int, long> Answers
-    {
-        get
-        {
-            lock (_gate) return new SortedDictionary<int, long>(_answers);
-        }
-    }
+    public AnswerTally Answers { get; } = new();
 
     /// <summary>Reads an answer's headers.</summary>
     /// <returns>True when the answer is a refusal for asking too often.</returns>
     public bool Observe(HttpResponseMessage answer, string? refusal)
     {
+        Answers.Add((int)answer.StatusCode);
         lock (_gate)
         {
-            _answers[(int)answer.StatusCode] = _answers.GetValueOrDefault((int)answer.StatusCode) + 1;
             Remaining = (int?)Number(answer, "x-ratelimit-remaining") ?? Remaining;
             Limit = (int?)Number(answer, "x-ratelimit-limit") ?? Limit;
             if (Number(answer, "x-ratelimit-reset") is { } reset) Reset = DateTimeOffset.FromUnixTimeSeconds(reset);

@@ -21,6 +21,9 @@ internal sealed class FleetRunner : IDisposable
     /// <summary>What GitHub said of its job; null before, and where GitHub says nothing.</summary>
     public GitHubJobFacts? Job { get; internal set; }
 
+    /// <summary>How GitHub says its job ended: succeeded, failed, canceled; null before.</summary>
+    public string? Result { get; internal set; }
+
     /// <summary>The job as the runner itself names it, which is less than GitHub tells.</summary>
     public string? JobName { get; private set; }
 

@@ -125,22 +125,26 @@ internal sealed class RunnerFleet(string prefix, TimeProvider time)
     }
 
     /// <summary>GitHub gave a runner a job; heard from GitHub or from the runner itself, in any order.</summary>
-    public void JobStarted(string runnerName, GitHubJobFacts? job)
+    /// <returns>Whether the runner is one of ours, alive or just ended, and this is the first word of which job it has.</returns>
+    public bool JobStarted(string runnerName, GitHubJobFacts? job)
     {
         lock (_gate)
         {
-            if (_runners.Find(r => r.Name == runnerName) is not { } runner) return;
+            if (_runners.Find(r => r.Name == runnerName) is not { } runner) return _unsettled.Exists(u => u.Name == runnerName);
+            var first = runner.Job is null;
             runner.Job ??= job;
             MoveNeedsLock(runner, RunnerState.Busy);
+            return first;
         }
     }
 
     /// <summary>GitHub says that a runner's job is over.</summary>
-    public void JobCompleted(string runnerName)
+    public void JobCompleted(string runnerName, string? result)
     {
         lock (_gate)
         {
             var runner = _runners.Find(r => r.Name == runnerName);
+            if (runner is not null) runner.Result ??= result;
             if (runner is null) _unsettled.RemoveAll(u => u.Name == runnerName);
             else if (_completedEarly.Add(runnerName)) runner.Complete();
         }

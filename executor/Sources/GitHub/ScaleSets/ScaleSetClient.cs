@@ -17,6 +17,8 @@ internal sealed class ScaleSetClient : IDisposable
         _admin = new(api, _exchange, time);
     }
 
+    public AnswerTally Answers => _exchange.Answers;
+
     /// <summary>The set of this name with these labels: adopted where it is there, made where it is not.</summary>
     /// <param name="group">Name of the runner group; null or "default" is the default one.</param>
     public async Task<ScaleSet> AdoptAsync(string name, string? group, IReadOnlyList<string> labels, CancellationToken cancellationToken)

@@ -22,6 +22,8 @@ internal sealed class ScaleSetFeed : IGitHubFeed
 
     public IRunnerRegistry Registry { get; }
 
+    public IEnumerable<ForgeFigure> Figures => _client.Answers.Figures("scale-set");
+
     public async Task<string> CheckAsync(CancellationToken cancellationToken)
     {
         var group = await _client.GroupIdAsync(_source.Group, cancellationToken);
@@ -36,6 +38,7 @@ internal sealed class ScaleSetFeed : IGitHubFeed
         {
             Left = () => _host.Journal.Session(_options.Name),
             Opened = session => _host.Journal.WriteSession(_options.Name, session),
+            Started = queued => _host.JobStarted(_options.Name, queued),
             Closed = () => _host.Journal.RemoveSession(_options.Name),
         };
         return _listener.RunAsync(stop);

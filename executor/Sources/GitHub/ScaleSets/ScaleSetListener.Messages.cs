@@ -56,11 +56,11 @@ internal sealed partial class ScaleSetListener
         switch (entry)
         {
             case { MessageType: "JobStarted", RunnerName: { } runner }:
-                fleet.JobStarted(runner, Facts(entry));
+                if (fleet.JobStarted(runner, Facts(entry)) && entry.QueueTime is { } queued) Started(time.GetUtcNow() - queued);
                 break;
             case { MessageType: "JobCompleted", RunnerName: { Length: > 0 } runner }:
                 log.Information("{Job} is {Result} on {Runner}", Facts(entry).ToString(), Quoted.Line(entry.Result ?? "over", MaximumName), Quoted.Line(runner, MaximumName));
-                fleet.JobCompleted(runner);
+                fleet.JobCompleted(runner, entry.Result);
                 break;
         }
     }

@@ -48,6 +48,9 @@ internal sealed partial class ScaleSetListener(
     /// <summary>The session is over.</summary>
     public Action Closed { get; init; } = static () => { };
 
+    /// <summary>A job of ours has started, so long after it entered GitHub's queue.</summary>
+    public Action<TimeSpan> Started { get; init; } = static _ => { };
+
     /// <summary>The last sentence of trouble, or null while all is well.</summary>
     public string? Trouble { get; private set; }
 

@@ -39,6 +39,8 @@ internal sealed class ServiceExchange : IDisposable
             .Build();
     }
 
+    public AnswerTally Answers { get; } = new();
+
     /// <summary>Named in the User-Agent once it is known.</summary>
     public int ScaleSetId { get; set; }
 
@@ -84,6 +86,7 @@ internal sealed class ServiceExchange : IDisposable
         try
         {
             using var answer = await _http.SendAsync(request, cancellationToken);
+            Answers.Add((int)answer.StatusCode);
             var body = WithoutMark(await answer.Content.ReadAsByteArrayAsync(cancellationToken));
             if (answer.IsSuccessStatusCode) return answer.StatusCode is HttpStatusCode.Accepted or HttpStatusCode.NoContent || body.Length == 0 ? null : body;
             throw Refusal(attempt, host, answer, body);

@@ -116,7 +116,19 @@ internal sealed class JobTrace
 
     private void Store_NeedsLock()
     {
-        var bytes = _log.WrittenSpan;
+        try
+        {
+            Store(_log.WrittenSpan);
+        }
+        finally
+        {
+            // Also where the disk was full: what could not be kept is not to come again.
+            _log.ResetWrittenCount();
+        }
+    }
+
+    private void Store(ReadOnlySpan<byte> bytes)
+    {
         if (!_full && bytes.Length > 0)
         {
             var room = _options.LimitBytes - _file.Length;
@@ -125,8 +137,6 @@ internal sealed class JobTrace
             if (_full) _file.Append(Encoding.UTF8.GetBytes(
                 $"\n\e[33;1mThis job's log is longer than the limit of {_options.LimitBytes} bytes.\nThe job goes on, but nothing more of its output is kept.\e[0;m\n"));
         }
-
-        _log.ResetWrittenCount();
     }
 
     /// <summary>No more than the limit, and no half character.</summary>

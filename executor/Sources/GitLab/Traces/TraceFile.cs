@@ -4,11 +4,17 @@ namespace RunnerVm.Sources.GitLab.Traces;
 
 /// <summary>
 /// A job's log as GitLab is to have it, byte by byte, on this host's disk until GitLab has it all: sending may lag,
-/// fail or be done by the next process. Written by one at a time, read by any number.
+/// fail or be done by the next process. Written by one at a time, read by any number. Where the disk takes no more, the
+/// little that is still to be said is kept in memory.
 /// </summary>
 internal sealed class TraceFile : IDisposable
 {
+    /// <summary>Enough for how a job ended and why.</summary>
+    private const int MostRest = 64 * 1024;
+
     private readonly FileStream _file;
+    private readonly MemoryStream _rest = new();
+    private long _stored = long.MaxValue;
     private readonly Crc32 _crc = new();
     private long _length;
 
@@ -40,9 +46,11 @@ internal sealed class TraceFile : IDisposable
         return trace;
     }
 
+    /// <exception cref="IOException">The disk takes no more, for the first time; from then on what is appended is kept in memory, up to a bound.</exception>
     public void Append(ReadOnlySpan<byte> bytes)
     {
-        _file.Write(bytes);
+        if (IsFull) bytes = KeepRest(bytes);
+        else Store(bytes);
         _crc.Append(bytes);
         Interlocked.Add(ref _length, bytes.Length);
     }
@@ -50,11 +58,49 @@ internal sealed class TraceFile : IDisposable
     /// <summary>Bytes from an offset on; fewer than asked for at the end.</summary>
     public int Read(long offset, Span<byte> buffer)
     {
-        var wanted = (int)Math.Min(buffer.Length, Length - offset);
+        if (offset >= Interlocked.Read(ref _stored)) return ReadRest(offset, buffer);
+        var wanted = (int)Math.Min(buffer.Length, Math.Min(Length, Interlocked.Read(ref _stored)) - offset);
         var got = 0;
         while (got < wanted && RandomAccess.Read(_file.SafeFileHandle, buffer[got..wanted], offset + got) is var count and > 0) got += count;
         return got;
     }
 
     public void Dispose() => _file.Dispose();
+
+    private bool IsFull => Interlocked.Read(ref _stored) != long.MaxValue;
+
+    private void Store(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            _file.Write(bytes);
+        }
+        catch (IOException)
+        {
+            // Half of them may be in the file, where nobody reads beyond this.
+            Interlocked.Exchange(ref _stored, Length);
+            throw;
+        }
+    }
+
+    private ReadOnlySpan<byte> KeepRest(ReadOnlySpan<byte> bytes)
+    {
+        lock (_rest)
+        {
+            bytes = bytes[..(int)Math.Min(bytes.Length, MostRest - _rest.Length)];
+            _rest.Write(bytes);
+            return bytes;
+        }
+    }
+
+    private int ReadRest(long offset, Span<byte> buffer)
+    {
+        lock (_rest)
+        {
+            var left = _rest.GetBuffer().AsSpan(0, (int)_rest.Length)[(int)(offset - Interlocked.Read(ref _stored))..];
+            var count = Math.Min(left.Length, buffer.Length);
+            left[..count].CopyTo(buffer);
+            return count;
+        }
+    }
 }

@@ -49,6 +49,8 @@ internal sealed class GitLabHttp : IDisposable
 
     public GitLabServer Server { get; }
 
+    public AnswerTally Answers { get; } = new();
+
     /// <summary>What is trusted besides the system's certificates, as PEM; a job's git has to trust it too. Null: nothing.</summary>
     public string? CaCertificates { get; }
 
@@ -81,6 +83,7 @@ internal sealed class GitLabHttp : IDisposable
             request.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
             request.Headers.TryAddWithoutValidation("X-Request-Id", RandomNumberGenerator.GetHexString(32, lowercase: true));
             var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            Answers.Add((int)response.StatusCode);
             if (redirects == MostRedirects || Redirect(request, response) is not { } location) return response;
             target = new(target, location);
             response.Dispose();

@@ -61,7 +61,7 @@ public sealed class FirecrackerEngineTests : IDisposable
 
         File.Delete(Path.Combine(_root, "requests"));
         Directory.Delete(Path.Combine(_root, "run"), recursive: true);
-        await using var copy = await Engine().RestoreAsync(Spec(), files, TestContext.Current.CancellationToken);
+        await using var copy = await Engine().RestoreAsync(Spec(), files, Task.CompletedTask, TestContext.Current.CancellationToken);
         await copy.GuestStream.ReadExactlyAsync(new byte[5], TestContext.Current.CancellationToken);
         Assert.Equal(
             [$$"""PUT /snapshot/load {"snapshot_path":"{{_root}}/state","mem_backend":{"backend_type":"File","backend_path":"{{_root}}/memory"},"resume_vm":true}"""],
@@ -87,6 +87,15 @@ public sealed class FirecrackerEngineTests : IDisposable
         WriteProgram("#!/bin/sh\necho 'Cannot open /dev/kvm.' >&2\nexit 3\n");
         var problem = await Assert.ThrowsAsync<MachineException>(() => Engine().StartAsync(Spec(), TestContext.Current.CancellationToken));
         Assert.Equal("runnervm-vmm ended at once with status 3: Cannot open /dev/kvm.", problem.Message);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_monitor_that_a_signal_ended_without_a_word_is_told_by_the_signal_and_the_end_of_its_log()
+    {
+        WriteProgram("#!/bin/sh\nfor line in one two three four; do echo $line; done\nkill -ABRT $$\n");
+        var problem = await Assert.ThrowsAsync<MachineException>(() => Engine().StartAsync(Spec(), TestContext.Current.CancellationToken));
+        Assert.StartsWith("runnervm-vmm ended at once with status 134 (SIGABRT): ", problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith(" Its log ends with: two / three / four", problem.Message, StringComparison.Ordinal);
     }
 
     [Fact(Timeout = 60_000)]

@@ -8,11 +8,18 @@ namespace RunnerVm.Tests.Executor.Sources.GitHub;
 
 /// <summary>
 /// What GitHub's runner does, as far as its host sees it: connects by the configuration in its environment, waits for a job,
-/// does it and leaves. A job's script is one word: fail, wait (until cancelled), die (with its machine), anything else succeeds.
+/// does it and leaves. A job's script is one word: fail, exhaust (fail for want of memory), wait (until cancelled), die (with its
+/// machine), leave (in the middle), anything else succeeds.
 /// </summary>
 internal sealed class BenchRunner
 {
+    private const int Killed = 137;
+
     private readonly HttpClient _http = new() { DefaultRequestHeaders = { { "User-Agent", "bench" } } };
+    private bool _exhausted;
+
+    /// <summary>False: for so many runs that what is remembered of them would count.</summary>
+    public bool Remembers { get; init; } = true;
 
     /// <summary>Every environment a runner was started with.</summary>
     public List<Dictionary<string, string>> Environments { get; } = [];
@@ -25,14 +32,19 @@ internal sealed class BenchRunner
 
     public async Task ExecAsync(GuestChannel channel, FakeMachine machine)
     {
-        var request = Messages.Read(channel.Request, Messages.Default.ExecRequest);
-        lock (Environments) Environments.Add(request.Environment);
+        var request = ExecRequest.Read(channel.Request.Span);
+        lock (Environments)
+        {
+            if (Remembers) Environments.Add(request.Environment);
+        }
+
         using var end = CancellationTokenSource.CreateLinkedTokenSource(machine.Gone);
         var asked = UntilAskedAsync(channel, end);
         var code = 1;
         if (!await Connects()) await SayAsync(channel, LastWords ?? "An error occurred: no route to host");
         else code = await RunAsync(channel, machine, request.Environment["ACTIONS_RUNNER_INPUT_JITCONFIG"], end.Token);
-        if (code >= 0) await ScriptedAgent.Close(channel, new ExecResult { ExitCode = code });
+        if (code == Killed) await ScriptedAgent.Close(channel, new ExecResult { Signal = 9 });
+        else if (code >= 0) await ScriptedAgent.Close(channel, new ExecResult { ExitCode = code, OutOfMemory = request.TellsAlways && _exhausted });
         _ = asked;
     }
 
@@ -62,7 +74,7 @@ internal sealed class BenchRunner
         return 0;
     }
 
-    private static async Task<int> DoAsync(GuestChannel channel, FakeMachine machine, Session session, JsonNode job, CancellationToken end)
+    private async Task<int> DoAsync(GuestChannel channel, FakeMachine machine, Session session, JsonNode job, CancellationToken end)
     {
         var name = job["jobDisplayName"]!.GetValue<string>();
         await SayAsync(channel, $"2026-11-25 10:00:01Z: Running job: {name}");
@@ -72,6 +84,11 @@ internal sealed class BenchRunner
             case "fail":
                 result = "Failed";
                 break;
+            case "exhaust":
+                (result, _exhausted) = ("Failed", true);
+                break;
+            case "leave":
+                return Killed;
             case "die":
                 machine.Die(137);
                 return -1;
@@ -137,7 +154,7 @@ internal sealed class BenchRunner
                     using var answer = await http.SendAsync(request, end);
                 return (answer.StatusCode, answer.StatusCode == HttpStatusCode.OK ? JsonNode.Parse(await answer.Content.ReadAsStringAsync(end)) : null);
             }
-            catch (OperationCanceledException)
+            catch (Exception e) when (e is OperationCanceledException or HttpRequestException)
             {
                 return (HttpStatusCode.Accepted, null);
             }

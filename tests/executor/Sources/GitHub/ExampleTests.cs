@@ -40,7 +40,7 @@ public sealed partial class ExampleTests
         using var manifest = JsonDocument.Parse(Read("app-manifest.json"));
         var permissions = manifest.RootElement.GetProperty("default_permissions").EnumerateObject().ToDictionary(static p => p.Name, static p => p.Value.GetString());
         Assert.Equal(
-            new Dictionary<string, string?> { ["metadata"] = "read", ["actions"] = "read", ["administration"] = "write", ["organization_self_hosted_runners"] = "write" }, permissions);
+            new Dictionary<string, string?> { ["metadata"] = "read", ["actions"] = "read", ["administration"] = "write", ["checks"] = "write", ["organization_self_hosted_runners"] = "write" }, permissions);
     }
 
     [Fact]

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using RunnerVm.Agents;
 using RunnerVm.Images;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
+using RunnerVm.Sources;
 using RunnerVm.Sources.GitHub;
 using RunnerVm.Sources.GitHub.Authentication;
 using RunnerVm.Sources.GitHub.Rest;
@@ -68,9 +70,15 @@ internal sealed class GitHubBench : IAsyncDisposable
 
     public LineSink Log { get; } = new();
 
+    /// <summary>How jobs ended.</summary>
+    public ConcurrentQueue<EndedJob> Ended { get; } = new();
+
+    /// <summary>How long those that started had been queued.</summary>
+    public ConcurrentQueue<TimeSpan> Queued { get; } = new();
+
     public GitHubJournal Journal => new(_journal);
 
-    public GitHubForge Forge => field ??= new(Source, Options, _api, Host);
+    public GitHubForge Forge => field ??= NewForge();
 
     public AgentStop Stop { get; } = new();
 
@@ -91,6 +99,8 @@ internal sealed class GitHubBench : IAsyncDisposable
         },
         Time = TimeProvider.System,
         Software = () => Software,
+        JobStarted = (_, queued) => Queued.Enqueue(queued),
+        JobEnded = Ended.Enqueue,
         Journal = Journal,
         Log = new LoggerConfiguration().WriteTo.Sink(Log).CreateLogger(),
     };
@@ -112,7 +122,7 @@ internal sealed class GitHubBench : IAsyncDisposable
         [Forge], new Capacity(jobs, new(jobs, jobs * 1024)), new OrphanSweeper(new RunLedger(Data, TimeProvider.System), TimeProvider.System), Stop, Host.Log, TimeProvider.System);
 
     /// <summary>Another with the options of now.</summary>
-    public GitHubForge NewForge() => new(Source, Options, _api, Host);
+    public GitHubForge NewForge() => new(Source, Options, _api, new DeathNotices(Source.Name, _api, Host.Log), Host);
 
     public StandInJob Queue(string script = "true") => World.QueueScript("acme/app", Label, script);
 

@@ -49,7 +49,7 @@ public sealed class RunnerFleetTests
         // GitHub's count is still of before.
         _fleet.Want(1);
         Assert.Null(_fleet.TryBegin());
-        _fleet.JobCompleted(runner.Name);
+        _fleet.JobCompleted(runner.Name, "succeeded");
         Assert.NotNull(_fleet.TryBegin());
     }
 
@@ -71,7 +71,7 @@ public sealed class RunnerFleetTests
         _fleet.Want(1);
         var runner = _fleet.TryBegin()!;
         runner.Enter(RunnerState.Busy);
-        _fleet.JobCompleted(runner.Name);
+        _fleet.JobCompleted(runner.Name, "succeeded");
         Assert.Null(_fleet.TryBegin());
         runner.Dispose();
         Assert.NotNull(_fleet.TryBegin());

@@ -32,7 +32,7 @@ internal sealed class GuestCpuid
 
     /// <param name="supported">KVM's answer to KVM_GET_SUPPORTED_CPUID.</param>
     /// <param name="tscDeadlineTimer">Whether KVM's local APIC has it; the supported set does not say.</param>
-    public GuestCpuid(kvm_cpuid_entry2[] supported, CpuTopology topology, bool tscDeadlineTimer)
+    public GuestCpuid(IReadOnlyList<kvm_cpuid_entry2> supported, CpuTopology topology, bool tscDeadlineTimer)
     {
         _topology = topology;
         _amd = supported.Any(static entry => entry.function == 0 && entry.ebx is 0x68747541 or 0x6f677948); // Auth(enticAMD), Hygo(nGenuine)
@@ -128,7 +128,7 @@ internal sealed class GuestCpuid
     }
 
     /// <summary>Leaves 0xB and 0x1F: how to take an APIC id apart. Every Linux asks them first, so they are there on any processor.</summary>
-    private IEnumerable<kvm_cpuid_entry2> Added(kvm_cpuid_entry2[] supported)
+    private IEnumerable<kvm_cpuid_entry2> Added(IReadOnlyList<kvm_cpuid_entry2> supported)
     {
         var highest = supported.Where(static entry => entry.function == 0).Select(static entry => entry.eax).FirstOrDefault();
         foreach (var leaf in new uint[] { 0xb, 0x1f })

@@ -1,0 +1,88 @@
+using RunnerVm.Vmm.Monitor.Control;
+using RunnerVm.Vmm.Monitor.Machine.Cpu;
+using RunnerVm.Vmm.Native;
+using RunnerVm.Vmm.Native.Kvm;
+
+namespace RunnerVm.Vmm.Monitor.Machine;
+
+/// <summary>
+/// What every machine begins with, whatever it will be: KVM asked what it can do, a virtual machine with its interrupt
+/// controllers and timer, its first virtual CPU. A millisecond's work, which a monitor does while it waits to be told the rest.
+/// </summary>
+internal sealed class BareMachine : IDisposable
+{
+    private static readonly int[] NeededCapabilities =
+    [
+        KvmApi.KVM_CAP_IRQCHIP, KvmApi.KVM_CAP_USER_MEMORY, KvmApi.KVM_CAP_SET_TSS_ADDR, KvmApi.KVM_CAP_EXT_CPUID, KvmApi.KVM_CAP_MP_STATE,
+        KvmApi.KVM_CAP_IRQFD, KvmApi.KVM_CAP_PIT2, KvmApi.KVM_CAP_IOEVENTFD, KvmApi.KVM_CAP_IMMEDIATE_EXIT,
+        KvmApi.KVM_CAP_VCPU_EVENTS, KvmApi.KVM_CAP_DEBUGREGS, KvmApi.KVM_CAP_XSAVE, KvmApi.KVM_CAP_XCRS,
+    ];
+
+    private KvmVm? _vm;
+    private KvmVcpu? _first;
+
+    /// <exception cref="VmmFaultException">KVM has not what <paramref name="template"/> and every machine need.</exception>
+    /// <exception cref="LinuxException">KVM is not there, not ours, or refuses.</exception>
+    public BareMachine(CpuTemplate template)
+    {
+        Kvm = KvmDevice.Open();
+        try
+        {
+            MustHave(template);
+            _vm = Kvm.CreateVm();
+            _vm.SetIdentityMapAddress(MemoryLayout.KvmIdentityMap);
+            _vm.SetTssAddress(MemoryLayout.KvmTss);
+            _vm.CreateInterruptController();
+            _vm.CreateTimer();
+            _first = _vm.CreateVcpu(0);
+            SupportedCpuid = Kvm.SupportedCpuid();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public KvmDevice Kvm { get; }
+
+    /// <summary>What host and KVM can show a guest: asked once, since each leaf is an exit where the host is a guest itself.</summary>
+    public IReadOnlyList<kvm_cpuid_entry2> SupportedCpuid { get; }
+
+    /// <summary>Null where KVM cannot be used: whoever starts a machine will be told why.</summary>
+    public static BareMachine? TryMake()
+    {
+        try
+        {
+            return new(new CpuTemplate(null));
+        }
+        catch (Exception e) when (e is LinuxException or VmmFaultException)
+        {
+            return null;
+        }
+    }
+
+    /// <exception cref="VmmFaultException">KVM has it not.</exception>
+    public void MustHave(CpuTemplate template)
+    {
+        foreach (var capability in template.Required(NeededCapabilities))
+        {
+            if (Kvm.CheckExtension(capability) == 0)
+                throw new VmmFaultException($"kvm_capabilities: this host's KVM does not have capability {capability}. Use a kernel that has it.");
+        }
+    }
+
+    /// <summary>Once; the caller's from now on.</summary>
+    public KvmVm TakeVm() => Interlocked.Exchange(ref _vm, null) ?? throw new InvalidOperationException("The virtual machine was taken.");
+
+    /// <summary>A virtual CPU of <paramref name="vm"/>, which came from here; the caller's.</summary>
+    public KvmVcpu TakeVcpu(KvmVm vm, int index) => (index == 0 ? Interlocked.Exchange(ref _first, null) : null) ?? vm.CreateVcpu((uint)index);
+
+    /// <summary>Of what was not taken; twice is once.</summary>
+    public void Dispose()
+    {
+        Interlocked.Exchange(ref _first, null)?.Dispose();
+        Interlocked.Exchange(ref _vm, null)?.Dispose();
+        Kvm.Dispose();
+    }
+}
