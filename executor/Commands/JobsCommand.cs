@@ -28,7 +28,7 @@ internal static class JobsCommand
     {
         if (all) ListEnded();
         var now = TimeProvider.System.GetUtcNow();
-        var table = new Table().Border(TableBorder.None).AddColumns("JOB", "PHASE", "FOR", "OWNER", "MACHINE", "NAME");
+        var table = new Table().Border(TableBorder.None).AddColumns("JOB", "PHASE", "FOR", "OWNER", "MACHINE").AddColumn(new TableColumn("NAME").NoWrap());
         foreach (var (_, run) in Runs().OrderBy(static r => r.Record.StartedAt))
         {
             table.AddRow(

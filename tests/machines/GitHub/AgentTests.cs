@@ -20,8 +20,10 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         foreach (var job in jobs) await EndedAsync(server, agent, job);
         await DrainAsync(agent, server);
         for (var i = 0; i < jobs.Count; i++) Assert.Equal((i % scripts.Length == 3 ? "failure" : "success", 1), (jobs[i].Conclusion, jobs[i].Starts));
-        var logs = jobs.Select(job => File.ReadAllText(Path.Join(home.Path, "logs", $"gh-{job.Runner!.Name.Split('-')[^1]}.log"))).ToList();
+        var logs = jobs.Select(job => File.ReadAllText(Path.Join(home.Path, "logs", $"{IdOf(job)}.log"))).ToList();
         Assert.All(logs, static log => Assert.Contains("Listening for Jobs", log));
+        Assert.All(jobs.Zip(logs), static j => Assert.Contains($"job acme/app run {j.First.Run.Id}, job-1, workflow ci", j.Second));
+        Assert.All(jobs, job => Assert.Equal(job.Conclusion == "failure", File.Exists(Path.Join(home.Path, "logs", $"{IdOf(job)}.diagnostics.txt"))));
         Assert.Contains(logs, static log => log.Contains("restored", StringComparison.Ordinal));
     }
 
@@ -34,6 +36,9 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         var finishing = server.World.QueueScript("acme/app", "small", "sleep 3");
         await StartedAsync(server, agent, cancelled);
         await StartedAsync(server, agent, finishing);
+        await agent.WaitForLineAsync($"runs acme/app run {cancelled.Run.Id}, job-1");
+        await LoggedAsync(cancelled, "Run it begins");
+        Assert.Contains($"acme/app run {cancelled.Run.Id}, job-1", (await home.RunAsync("ps")).Output);
         // Both machines have a job, so this one waits.
         var queued = server.World.QueueScript("acme/app", "small", "true");
         server.World.Cancel(queued);
@@ -43,6 +48,7 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
         server.World.Cancel(cancelled);
         await EndedWellAsync(agent, server);
         Assert.Equal(("cancelled", "success"), (cancelled.Conclusion, finishing.Conclusion));
+        await LoggedAsync(cancelled, "Run it ended with 1");
     }
 
     [Fact]
@@ -180,6 +186,15 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     private static TimeSpan Lost => TimeSpan.FromSeconds(RunnerHome.IsOfficial ? 60 : 10);
 
     private static CancellationToken Patience() => new CancellationTokenSource(Runner.Soak ? TimeSpan.FromMinutes(40) : AgentProcess.Patience).Token;
+
+    /// <summary>Ours of the job it got.</summary>
+    private static string IdOf(StandInJob job) => $"gh-{job.Runner!.Name.Split('-')[^1]}";
+
+    private async Task LoggedAsync(StandInJob job, string text)
+    {
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        while (!(await File.ReadAllTextAsync(Path.Join(home.Path, "logs", $"{IdOf(job)}.log"))).Contains(text, StringComparison.Ordinal)) await tick.WaitForNextTickAsync(Patience());
+    }
 
     private static Task StartedAsync(GitHubStandIn server, AgentProcess agent, StandInJob job) => UntilAsync(server, agent, () => job.Status != "queued", $"the start of {job.Script}");
 
