@@ -23,8 +23,8 @@ internal sealed record RunnerReport(FleetRunner Runner, JobOutcome Outcome, Runn
         (RunnerEnding.HadJob had, _) when Said(had.Result) is "succeeded" or "succeededwithissues" => JobResult.Succeeded,
         (_, JobOutcome.TimedOut) => JobResult.TimedOut,
         (RunnerEnding.HadJob had, _) when Said(had.Result) is "canceled" or "abandoned" => JobResult.Cancelled,
+        (_, JobOutcome.Cancelled) when !WasOverAtGitHub => JobResult.Cancelled,
         (RunnerEnding.HadJob, _) => JobResult.Failed,
-        (_, JobOutcome.Cancelled) => JobResult.Cancelled,
         _ => JobResult.RunnerFailed,
     };
 
@@ -47,7 +47,10 @@ internal sealed record RunnerReport(FleetRunner Runner, JobOutcome Outcome, Runn
 
     /// <summary>The runner itself cannot tell who asked it to stop.</summary>
     private bool WasEndedHere => Runner.HadJob && Result != JobResult.Succeeded
-        && (Outcome is JobOutcome.TimedOut || (Outcome is JobOutcome.Cancelled && Ending is not RunnerEnding.HadJob { Result: null }));
+        && (Outcome is JobOutcome.TimedOut || (Outcome is JobOutcome.Cancelled && !WasOverAtGitHub));
+
+    /// <summary>GitHub said that its job is over, and it was ended because of that.</summary>
+    private bool WasOverAtGitHub => Ending is RunnerEnding.HadJob { Result: null } && Runner.Result is not null;
 
     private string Course => Ending switch
     {

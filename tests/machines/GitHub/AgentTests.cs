@@ -4,7 +4,8 @@ using Xunit;
 namespace RunnerVm.Tests.Machines.GitHub;
 
 /// <summary>The whole way of GitHub's jobs: a GitHub over HTTP, the agent's own process, real machines, a runner in each.</summary>
-public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
+[Collection(RunnerHomes.Name)]
+public sealed class AgentTests(RunnerHome home)
 {
     private const int Jobs = 4;
     private const int SoakJobs = 100;
@@ -76,14 +77,15 @@ public sealed class AgentTests(RunnerHome home) : IClassFixture<RunnerHome>
     [Fact]
     public async Task A_GitHub_that_is_away_and_a_session_that_is_taken_are_waited_for()
     {
+        Runner.SkipUnlessSoak();
         await using var server = await StartAsync();
-        server.Knobs.SessionConflicts = Runner.Soak ? 3 : 0;
+        server.Knobs.SessionConflicts = 3;
         using var agent = await home.StartAgentAsync(server, jobs: 2);
         var before = server.World.QueueScript("acme/app", "small", "sleep 1000");
         await StartedAsync(server, agent, before);
         server.Knobs.Away = true;
         var meanwhile = server.World.QueueScript("acme/app", "small", "true");
-        await Task.Delay(Runner.Soak ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken);
+        await Task.Delay(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
         server.Knobs.Away = false;
         await EndedAsync(server, agent, meanwhile);
         Assert.Equal("in_progress", before.Status);

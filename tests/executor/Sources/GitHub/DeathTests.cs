@@ -65,6 +65,24 @@ public sealed class DeathTests
     }
 
     [Fact]
+    public void Who_ended_a_runner_at_work_is_told_by_the_host_for_the_runner_does_not_know()
+    {
+        var fleet = new RunnerFleet("rvm-", TimeProvider.System);
+        fleet.Want(1);
+        using var runner = fleet.TryBegin()!;
+        fleet.JobStarted(runner.Name, new("acme/app", "build", 7));
+        var stopped = new RunnerReport(runner, new JobOutcome.Cancelled(), new RunnerEnding.HadJob(null), []);
+        Assert.Equal((JobResult.Cancelled, "acme/app run 7, build: it was stopped here", "it was stopped here"), (stopped.Result, stopped.ToString(), stopped.Death));
+        var canceled = stopped with { Ending = new RunnerEnding.HadJob("Canceled") };
+        Assert.Equal((JobResult.Cancelled, "it was stopped here"), (canceled.Result, canceled.Death));
+        var late = canceled with { Outcome = new JobOutcome.TimedOut("The job", TimeSpan.FromHours(6.5)) };
+        Assert.Equal((JobResult.TimedOut, "its machine was ended after 6.5 hours, which is the most one may live (lifetime)"), (late.Result, late.Death));
+        // At GitHub it was over before: the page tells it.
+        fleet.JobCompleted(runner.Name, "failed");
+        Assert.Equal((JobResult.Failed, "acme/app run 7, build: failed", null), (stopped.Result, stopped.ToString(), stopped.Death));
+    }
+
+    [Fact]
     public void What_a_failed_job_was_denied_is_part_of_the_sentence_and_of_one_that_ended_well_it_is_not()
     {
         var fleet = new RunnerFleet("rvm-", TimeProvider.System);
