@@ -7,6 +7,7 @@ internal sealed class Lease : IAsyncDisposable
 {
     private readonly RunLock _lock;
     private RunRecord _record;
+    private Task _writing = Task.CompletedTask;
     private bool _disposed;
 
     internal Lease(RunLock held, RunRecord record) => (_lock, _record) = (held, record);
@@ -15,6 +16,13 @@ internal sealed class Lease : IAsyncDisposable
     public string Directory => _lock.Folder;
 
     public string JobId => _record.JobId;
+
+    /// <summary>Writes down where the job is, beside what goes on; the next <see cref="Record"/> says what was wrong with the disk.</summary>
+    public void RecordSoon(JobPhase phase)
+    {
+        var record = _record = _record with { Phase = phase, Unfinished = null };
+        _writing = _writing.ContinueWith(_ => record.Write(Directory), TaskScheduler.Default);
+    }
 
     /// <summary>Writes down where the job is, and the engine's process once there is one.</summary>
     /// <param name="enginePid">Null keeps what is known.</param>
@@ -27,6 +35,7 @@ internal sealed class Lease : IAsyncDisposable
             Engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : _record.Engine,
             Unfinished = unfinished,
         };
+        Settle();
         _record.Write(Directory);
     }
 
@@ -35,8 +44,12 @@ internal sealed class Lease : IAsyncDisposable
     {
         if (_disposed) return ValueTask.CompletedTask;
         _disposed = true;
+        Settle();
         _lock.RemoveFolder();
         _lock.Dispose();
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>A file of some hundred bytes that is under way.</summary>
+    private void Settle() => ((Task)_writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
 }

@@ -27,10 +27,11 @@ internal sealed record QemuAcceleration(string Name, IReadOnlyList<string> Argum
     /// clear and copy by "rep stosb" and "rep movsb", which real processors do by the cache line and this one byte by
     /// byte; la57 makes every miss of the software TLB walk five levels of page tables, not four.
     /// Code that runs for the first time costs more than anything else here. So the kernel does without accounting that nobody
-    /// reads (psi), a watchdog over itself, and security modules that have no policy in a job's machine (AppArmor, Tomoyo).
+    /// reads (psi), a watchdog over itself, security modules that have no policy in a job's machine (AppArmor, Tomoyo), and detours around
+    /// what a real processor speculates on.
     /// </summary>
     public static QemuAcceleration Tcg(long tscKhz) => new(
         "software CPU (TCG)",
         ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm,-la57"],
-        [$"tsc_early_khz={tscKhz}", "tsc=reliable", "psi=0", "nowatchdog", "lsm=landlock,yama"]);
+        [$"tsc_early_khz={tscKhz}", "tsc=reliable", "psi=0", "nowatchdog", "mitigations=off", "lsm=landlock,yama"]);
 }
