@@ -6,8 +6,9 @@ namespace RunnerVm.Leases;
 internal sealed class Lease : IAsyncDisposable
 {
     private readonly RunLock _lock;
+    private readonly Lock _gate = new();
     private RunRecord _record;
-    private Task _writing = Task.CompletedTask;
+    private Task _soon = Task.CompletedTask;
     private bool _disposed;
 
     internal Lease(RunLock held, RunRecord record) => (_lock, _record) = (held, record);
@@ -17,39 +18,51 @@ internal sealed class Lease : IAsyncDisposable
 
     public string JobId => _record.JobId;
 
-    /// <summary>Writes down where the job is, beside what goes on; the next <see cref="Record"/> says what was wrong with the disk.</summary>
-    public void RecordSoon(JobPhase phase)
-    {
-        var record = _record = _record with { Phase = phase, Unfinished = null };
-        _writing = _writing.ContinueWith(_ => record.Write(Directory), TaskScheduler.Default);
-    }
+    /// <summary>As <see cref="Record"/>, beside what goes on; what is wrong with the disk the next one says.</summary>
+    public void RecordSoon(JobPhase phase) => _soon = _soon.ContinueWith(_ => RecordNow(phase, null, null), TaskScheduler.Default);
 
     /// <summary>Writes down where the job is, and the engine's process once there is one.</summary>
     /// <param name="enginePid">Null keeps what is known.</param>
     /// <param name="unfinished">See <see cref="RunRecord.Unfinished"/>.</param>
     public void Record(JobPhase phase, int? enginePid = null, string? unfinished = null)
     {
-        _record = _record with
-        {
-            Phase = phase,
-            Engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : _record.Engine,
-            Unfinished = unfinished,
-        };
         Settle();
-        _record.Write(Directory);
+        RecordNow(phase, enginePid, unfinished);
     }
+
+    /// <summary>Writes down what the forge calls the job. From any thread; nothing once the lease is over.</summary>
+    public void Entitle(string title) => Write(record => record with { Title = title });
 
     /// <summary>Removes the folder and gives the place back. Call it when the machine is gone. Never throws.</summary>
     public ValueTask DisposeAsync()
     {
-        if (_disposed) return ValueTask.CompletedTask;
-        _disposed = true;
         Settle();
-        _lock.RemoveFolder();
-        _lock.Dispose();
-        return ValueTask.CompletedTask;
+        lock (_gate)
+        {
+            if (_disposed) return ValueTask.CompletedTask;
+            _disposed = true;
+            _lock.RemoveFolder();
+            _lock.Dispose();
+            return ValueTask.CompletedTask;
+        }
     }
 
-    /// <summary>A file of some hundred bytes that is under way.</summary>
-    private void Settle() => ((Task)_writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
+    private void RecordNow(JobPhase phase, int? enginePid, string? unfinished)
+    {
+        var engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : null;
+        Write(record => record with { Phase = phase, Engine = engine ?? record.Engine, Unfinished = unfinished });
+    }
+
+    private void Write(Func<RunRecord, RunRecord> change)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _record = change(_record);
+            _record.Write(Directory);
+        }
+    }
+
+    /// <summary>Waits for a file of some hundred bytes that may be under way.</summary>
+    private void Settle() => _soon.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
 }
