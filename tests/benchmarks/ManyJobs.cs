@@ -30,7 +30,9 @@ internal static class ManyJobs
 
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(20);
 
-    public static async Task RunAsync(BenchmarkReport report)
+    public static void Run(BenchmarkReport report) => RunAsync(report).GetAwaiter().GetResult();
+
+    private static async Task RunAsync(BenchmarkReport report)
     {
         await using var server = await GitHubStandIn.StartAsync();
         server.Knobs.PollTime = TimeSpan.FromSeconds(50);
