@@ -6,7 +6,7 @@ using RunnerVm.Vmm.Native.Kvm;
 namespace RunnerVm.Vmm.Monitor.Machine;
 
 /// <summary>
-/// What every machine begins with, whatever it will be: KVM asked what it can do, and a virtual machine that is empty. Most of a
+/// What every machine begins with, whatever it will be: KVM asked what it can do, a virtual machine that is empty, a thread. Most of a
 /// millisecond's work, which a monitor does while it waits to be told the rest.
 /// </summary>
 /// <remarks>
@@ -24,6 +24,7 @@ internal sealed class BareMachine : IDisposable
     ];
 
     private KvmVm? _vm;
+    private VcpuThread? _thread;
 
     /// <exception cref="VmmFaultException">KVM has not what <paramref name="template"/> and every machine need.</exception>
     /// <exception cref="LinuxException">KVM is not there, not ours, or refuses.</exception>
@@ -37,6 +38,7 @@ internal sealed class BareMachine : IDisposable
             _vm.SetIdentityMapAddress(MemoryLayout.KvmIdentityMap);
             _vm.SetTssAddress(MemoryLayout.KvmTss);
             SupportedCpuid = Kvm.SupportedCpuid();
+            _thread = new(0);
         }
         catch
         {
@@ -76,9 +78,13 @@ internal sealed class BareMachine : IDisposable
     /// <summary>Once; the caller's from now on.</summary>
     public KvmVm TakeVm() => Interlocked.Exchange(ref _vm, null) ?? throw new InvalidOperationException("The virtual machine was taken.");
 
+    /// <summary>The caller's; that of the first virtual CPU has begun already.</summary>
+    public VcpuThread TakeThread(int index) => (index == 0 ? Interlocked.Exchange(ref _thread, null) : null) ?? new(index);
+
     /// <summary>Of what was not taken; twice is once.</summary>
     public void Dispose()
     {
+        Interlocked.Exchange(ref _thread, null)?.Dispose();
         Interlocked.Exchange(ref _vm, null)?.Dispose();
         Kvm.Dispose();
     }

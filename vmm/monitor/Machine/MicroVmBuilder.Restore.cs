@@ -28,7 +28,7 @@ internal sealed partial class MicroVmBuilder
         for (var i = 0; i < resources.Machine.VcpuCount; i++)
         {
             var vcpu = parts.Vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
+            vcpus.Add(new(i, vcpu, bare.TakeThread(i), ports, mmio, parts.End, ConfineVcpu));
             SavedVcpu.Restore(vcpu, support, ref state);
         }
 

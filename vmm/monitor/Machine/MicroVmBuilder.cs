@@ -128,7 +128,7 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         for (var i = 0; i < machine.VcpuCount; i++)
         {
             var vcpu = parts.Vm.CreateVcpu((uint)i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
+            vcpus.Add(new(i, vcpu, bare.TakeThread(i), ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
             template.Apply(vcpu);
