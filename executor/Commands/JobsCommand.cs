@@ -28,12 +28,12 @@ internal static class JobsCommand
     {
         if (all) ListEnded();
         var now = TimeProvider.System.GetUtcNow();
-        var table = new Table().Border(TableBorder.None).AddColumns("JOB", "PHASE", "FOR", "OWNER", "MACHINE");
+        var table = new Table().Border(TableBorder.None).AddColumns("JOB", "PHASE", "FOR", "OWNER", "MACHINE").AddColumn(new TableColumn("NAME").NoWrap());
         foreach (var (_, run) in Runs().OrderBy(static r => r.Record.StartedAt))
         {
             table.AddRow(
                 run.JobId, run.Phase.ToString().ToLowerInvariant(), (now - run.StartedAt).ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture),
-                run.OwnerPid.ToString(CultureInfo.InvariantCulture), run.Engine?.Pid.ToString(CultureInfo.InvariantCulture) ?? "-");
+                run.OwnerPid.ToString(CultureInfo.InvariantCulture), run.Engine?.Pid.ToString(CultureInfo.InvariantCulture) ?? "-", Markup.Escape(run.Title ?? "-"));
         }
 
         AnsiConsole.Write(table);

@@ -17,8 +17,18 @@ internal static class SparseFile
     public static void Copy(string from, SafeFileHandle to)
     {
         using var source = File.OpenHandle(from);
-        RandomAccess.SetLength(to, RandomAccess.GetLength(source));
-        foreach (var (at, bytes) in Chunks(source)) RandomAccess.Write(to, bytes.Span, at);
+        var length = RandomAccess.GetLength(source);
+        RandomAccess.SetLength(to, length);
+        var buffer = new byte[ChunkBytes];
+        for (var (start, end) = NextData(source, 0); start < length; (start, end) = NextData(source, end))
+        {
+            for (int read; start < end; start += read)
+            {
+                read = RandomAccess.Read(source, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - start)), start);
+                if (read == 0) throw new EndOfStreamException($"{from} became shorter while it was copied.");
+                RandomAccess.Write(to, buffer.AsSpan(0, read), start);
+            }
+        }
     }
 
     /// <summary>Makes a file of the other's length at once, and copies all but its holes behind that.</summary>

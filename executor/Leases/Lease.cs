@@ -6,6 +6,7 @@ namespace RunnerVm.Leases;
 internal sealed class Lease : IAsyncDisposable
 {
     private readonly RunLock _lock;
+    private readonly Lock _gate = new();
     private RunRecord _record;
     private bool _disposed;
 
@@ -21,22 +22,33 @@ internal sealed class Lease : IAsyncDisposable
     /// <param name="unfinished">See <see cref="RunRecord.Unfinished"/>.</param>
     public void Record(JobPhase phase, int? enginePid = null, string? unfinished = null)
     {
-        _record = _record with
-        {
-            Phase = phase,
-            Engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : _record.Engine,
-            Unfinished = unfinished,
-        };
-        _record.Write(Directory);
+        var engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : null;
+        Write(record => record with { Phase = phase, Engine = engine ?? record.Engine, Unfinished = unfinished });
     }
+
+    /// <summary>Writes down what the forge calls the job. From any thread; nothing once the lease is over.</summary>
+    public void Entitle(string title) => Write(record => record with { Title = title });
 
     /// <summary>Removes the folder and gives the place back. Call it when the machine is gone. Never throws.</summary>
     public ValueTask DisposeAsync()
     {
-        if (_disposed) return ValueTask.CompletedTask;
-        _disposed = true;
-        _lock.RemoveFolder();
-        _lock.Dispose();
-        return ValueTask.CompletedTask;
+        lock (_gate)
+        {
+            if (_disposed) return ValueTask.CompletedTask;
+            _disposed = true;
+            _lock.RemoveFolder();
+            _lock.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    private void Write(Func<RunRecord, RunRecord> change)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _record = change(_record);
+            _record.Write(Directory);
+        }
     }
 }

@@ -7,8 +7,9 @@ namespace RunnerVm.Leases;
 /// <summary>What run.json says of a running job: enough to clean up after an owner that was killed.</summary>
 /// <param name="Engine">The machine's process; null before it starts.</param>
 /// <param name="Unfinished">A folder outside the run's own that is worthless until the job has filled and renamed it; null when there is none.</param>
+/// <param name="Title">What its forge calls it, for people; null until that is known.</param>
 internal sealed record RunRecord(
-    string JobId, int OwnerPid, DateTimeOffset StartedAt, JobPhase Phase, ProcessIdentity? Engine, string? Unfinished = null)
+    string JobId, int OwnerPid, DateTimeOffset StartedAt, JobPhase Phase, ProcessIdentity? Engine, string? Unfinished = null, string? Title = null)
 {
     public const string FileName = "run.json";
 

@@ -8,15 +8,20 @@ internal static class StopOrder
 {
     private const string FileName = "stop";
 
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+    /// <summary>How often the owner looks.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
     public static void Place(string folder) => File.WriteAllBytes(Path.Combine(folder, FileName), []);
 
-    /// <summary>Returns when the run is asked to end; throws when <paramref name="ended"/>.</summary>
-    public static async Task WaitAsync(string folder, TimeProvider time, CancellationToken ended)
+    /// <returns>True when the run is asked to end, false when the timer was disposed before.</returns>
+    public static async Task<bool> WaitAsync(string folder, PeriodicTimer tick)
     {
         var path = Path.Combine(folder, FileName);
-        using var tick = new PeriodicTimer(Interval, time);
-        while (!File.Exists(path)) await tick.WaitForNextTickAsync(ended);
+        while (!File.Exists(path))
+        {
+            if (!await tick.WaitForNextTickAsync()) return false;
+        }
+
+        return true;
     }
 }

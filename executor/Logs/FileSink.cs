@@ -42,6 +42,8 @@ internal sealed class FileSink : IJobSink, IDisposable
         JobEvent.Notice notice => notice.Text,
         JobEvent.MachineReady ready => $"machine ready: engine {ready.Engine}, Linux {ready.Kernel}, {(ready.Restored ? "restored" : "booted")}",
         JobEvent.Preparation preparation => Preparing(preparation),
+        JobEvent.StepStarted started => $"{started.Name} begins",
+        JobEvent.StepSkipped skipped => $"{skipped.Name} was skipped",
         JobEvent.StepFinished finished => string.Create(CultureInfo.InvariantCulture, $"{finished.Name} ended with {finished.ExitCode} after {finished.Elapsed.TotalSeconds:0.000} s{(finished.Diagnosis is null ? "" : $": {finished.Diagnosis}")}"),
         JobEvent.JobFinished finished => $"-- {finished.Outcome}",
         _ => null,

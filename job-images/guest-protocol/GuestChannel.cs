@@ -31,8 +31,6 @@ public sealed class GuestChannel : IAsyncDisposable
     {
         (_connection, Id, Kind, Request, _window, _grantable) = (connection, id, kind, request, window, window);
         _credit = new(id, peerCredit);
-        // Whoever does not wait for the result must not bring the process down when the channel is reset.
-        _ = _result.Task.ContinueWith(static t => t.Exception, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously);
     }
 
     /// <summary>Number on the wire; never used twice on a connection.</summary>
@@ -173,9 +171,14 @@ public sealed class GuestChannel : IAsyncDisposable
 
     private void Finish(Exception reason)
     {
-        _result.TrySetException(reason);
+        Fail(reason);
         _received.Writer.TryComplete(reason);
         _credit.Close(reason);
+    }
+
+    private void Fail(Exception reason)
+    {
+        if (_result.TrySetException(reason)) _ = _result.Task.Exception; // Looked at: nobody has to wait for the result.
     }
 
     private void EndIfBothEnded()
@@ -187,7 +190,7 @@ public sealed class GuestChannel : IAsyncDisposable
         }
 
         _connection.Forget(this);
-        _result.TrySetException(new ChannelResetException("The channel ended without a result."));
+        Fail(new ChannelResetException("The channel ended without a result."));
         _credit.Close(new ChannelResetException("The channel has ended."));
     }
 

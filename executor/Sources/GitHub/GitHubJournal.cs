@@ -12,18 +12,19 @@ internal sealed class GitHubJournal(JobJournal journal)
 {
     /// <param name="job">Of ours; the row's key.</param>
     /// <param name="forge">Name of the runner entry it is of.</param>
-    public void WriteRunner(string job, string forge, string runner) =>
-        journal.Write(job, RunnersOf(forge), JsonSerializer.Serialize(new(runner), GitHubJournalJson.Default.RunnerRecord));
+    /// <param name="title">GitHub's job it has, for people; null: none yet.</param>
+    public void WriteRunner(string job, string forge, string runner, string? title = null) =>
+        journal.Write(job, RunnersOf(forge), JsonSerializer.Serialize(new(runner, title), GitHubJournalJson.Default.RunnerRecord));
 
     public void RemoveRunner(string job) => journal.Remove(job);
 
     /// <summary>Registrations that may still be there, oldest first. What cannot be read is left out, and forgotten.</summary>
-    public IReadOnlyList<(string Job, string Runner)> Runners(string forge)
+    public IReadOnlyList<(string Job, RunnerRecord Runner)> Runners(string forge)
     {
-        var found = new List<(string, string)>();
+        var found = new List<(string, RunnerRecord)>();
         foreach (var (job, content) in journal.Read(RunnersOf(forge)))
         {
-            if (Read(content, GitHubJournalJson.Default.RunnerRecord) is { } record) found.Add((job, record.Runner));
+            if (Read(content, GitHubJournalJson.Default.RunnerRecord) is { } record) found.Add((job, record));
             else journal.Remove(job);
         }
 
@@ -60,7 +61,8 @@ internal sealed class GitHubJournal(JobJournal journal)
 }
 
 /// <param name="Runner">Name of the registration.</param>
-internal sealed record RunnerRecord(string Runner);
+/// <param name="Title">GitHub's job it had, as far as that was heard.</param>
+internal sealed record RunnerRecord(string Runner, string? Title = null);
 
 /// <param name="Set">Number of the scale set.</param>
 internal sealed record SessionRecord(int Set, string Session);

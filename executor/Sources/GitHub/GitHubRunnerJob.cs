@@ -2,6 +2,7 @@ using System.Globalization;
 using RunnerVm.Guests;
 using RunnerVm.Jobs;
 using RunnerVm.Logs;
+using RunnerVm.Sources.GitHub.Hooks;
 using RunnerVm.Sources.GitHub.Rest;
 using RunnerVm.Sources.GitHub.Runners;
 
@@ -70,7 +71,10 @@ internal sealed class GitHubRunnerJob(
     {
         await using var log = new JobLog(new RunnerSink(file, runner, registration), new SecretMasker([]), host.Time);
         await using var watch = new RunnerWatch(runner, registration, options, _stop, host.Time);
-        var work = new GitHubRunnerWork(runner, registration, watch, job, software.Disk, log, _stop, host.Time);
+        var work = new GitHubRunnerWork(runner, registration, watch, job, software.Disk, log, _stop, host.Time)
+        {
+            Entitled = Entitle, DiagnosticsPath = Path.Join(lent.Data.Logs, $"{id}.diagnostics.txt"),
+        };
         var run = new JobRun(job, work, lent, log, _stop);
         var outcome = await run.RunAsync();
         return new(runner, outcome, watch.Ending ?? work.Ending, run.Denied);
@@ -84,9 +88,16 @@ internal sealed class GitHubRunnerJob(
         Machine = options.Machine.Request,
         Network = options.Machine.Network,
         Disks = [disk],
+        ErrandCommand = HookScripts.Command,
         Timeout = options.Lifetime,
         Steps = [],
     };
+
+    private void Entitle(string title)
+    {
+        host.Journal.WriteRunner(id, options.Name, runner.Name, title);
+        host.Log.Information("{Job} runs {Title}", Name, title);
+    }
 
     /// <returns>False: GitHub still has it, or cannot be asked; it stays in the journal and is looked at again.</returns>
     private async Task<bool> TryRemoveAsync(CancellationToken reporting)

@@ -3,6 +3,7 @@ using RunnerVm.Guests;
 using RunnerVm.Jobs;
 using RunnerVm.Leases;
 using RunnerVm.Logs;
+using RunnerVm.Sources.GitHub.Hooks;
 using RunnerVm.Sources.GitHub.Runners;
 
 namespace RunnerVm.Sources.GitHub;
@@ -22,16 +23,30 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
 
     private const int VersionDeprecated = 7;
 
+    private static readonly TimeSpan CollectLimit = TimeSpan.FromSeconds(20);
+
     private readonly Queue<string> _last = new();
     private readonly List<string> _heard = [];
     private string? _result;
+    private readonly RunnerHooks _hooks = new(runner, log, time);
+    private SecretMasker _masker = new([]);
+    private string _title = "";
     private bool _tooOld;
 
     /// <summary>How it ended; null while it runs and where the machine ended under it.</summary>
     public RunnerEnding? Ending { get; private set; }
 
+    /// <summary>Told what GitHub calls its job, each time more of that is known.</summary>
+    public Action<string> Entitled { get; init; } = static _ => { };
+
+    /// <summary>Where the runner's own logs are kept, of a job that did not succeed.</summary>
+    public required string DiagnosticsPath { get; init; }
+
     public async Task<JobOutcome> RunAsync(GuestSession guest, Lease lease)
     {
+        _hooks.Identified = () => Entitle(lease);
+        // While GitHub still registers the runner.
+        await guest.SendAsync(HookScripts.Folder, HookScripts.Files, stop.Abandoned);
         JitConfiguration configuration;
         try
         {
@@ -44,20 +59,41 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
         }
 
         // Nothing it says should hold the configuration, and what is kept of what it says certainly does not.
-        var masker = new SecretMasker([configuration.Encoded]);
-        var lines = new RunnerLines(line => Hear(masker.Mask(line)));
+        _masker = new([configuration.Encoded]);
+        var lines = new RunnerLines(line => Hear(_masker.Mask(line), lease));
         await log.StepStartedAsync(0, "runner");
         watch.Started();
         var started = time.GetTimestamp();
         var result = await guest.ExecAsync(Request(configuration), (_, bytes) => TakeAsync(lines, bytes), stop);
         lines.End();
+        await _hooks.EndAsync(_result);
         var code = result.ExitCode ?? (result.Signal is { } signal ? 128 + signal : 127);
         await log.StepFinishedAsync(0, "runner", code, time.GetElapsedTime(started), StepSequence.Diagnose(job, result, code));
         Ending = Judge(result, code);
         return stop.Asked.IsCancellationRequested ? new JobOutcome.Cancelled() : new JobOutcome.Succeeded();
     }
 
-    public Task<JobOutcome> CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease) => Task.FromResult(outcome);
+    /// <summary>Of a job that went well there is nothing to look for.</summary>
+    public async Task<JobOutcome> CollectAsync(GuestSession guest, JobOutcome outcome, Lease lease)
+    {
+        if (Ending is null or RunnerEnding.NotRegistered or RunnerEnding.NotNeeded or RunnerEnding.HadJob { Result: "Succeeded" }) return outcome;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Abandoned);
+        limit.CancelAfter(CollectLimit);
+        try
+        {
+            if (await new RunnerDiagnostics(software.Folder, _masker.Mask).KeepAsync(guest, DiagnosticsPath, limit.Token)) await log.NoticeAsync($"the runner's own logs are in {DiagnosticsPath}");
+        }
+        catch (Exception e) when (e is IOException or GuestFailedException or ProtocolException or OperationCanceledException)
+        {
+            await log.NoticeAsync($"the runner's own logs could not be kept: {UntrustedText.Line(e.Message)}");
+        }
+
+        return outcome;
+    }
+
+    public Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken) => channel.Kind == ChannelKind.Errand
+        ? _hooks.ServeAsync(channel, cancellationToken)
+        : IJobWork.RefuseAsync(channel);
 
     private ExecRequest Request(JitConfiguration configuration) => new()
     {
@@ -65,7 +101,7 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
         WorkingDirectory = software.Folder,
         // The listener ends well whatever its job met.
         TellsAlways = true,
-        Environment = new()
+        Environment = new(HookScripts.Environment(software.Folder))
         {
             [ConfigurationVariable] = configuration.Encoded,
             ["RUNNER_ALLOW_RUNASROOT"] = "1",
@@ -74,6 +110,14 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
         },
     };
 
+    private void Entitle(Lease lease)
+    {
+        var title = runner.Job?.ToString() ?? runner.JobName ?? "";
+        if (Interlocked.Exchange(ref _title, title) == title) return;
+        lease.Entitle(title);
+        Entitled(title);
+    }
+
     private async ValueTask TakeAsync(RunnerLines lines, ReadOnlyMemory<byte> bytes)
     {
         lines.Add(bytes.Span);
@@ -81,7 +125,7 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
         _heard.Clear();
     }
 
-    private void Hear(string line)
+    private void Hear(string line, Lease lease)
     {
         line = UntrustedText.Line(line);
         _heard.Add(line);
@@ -94,6 +138,7 @@ internal sealed class GitHubRunnerWork(FleetRunner runner, RunnerRegistration re
                 break;
             case { Kind: RunnerWordKind.Running, Text: var job }:
                 runner.Named(job!);
+                Entitle(lease);
                 break;
             case { Kind: RunnerWordKind.Completed, Text: var result }:
                 _result = result;

@@ -11,8 +11,8 @@ namespace RunnerVm.Sources.GitHub;
 /// </summary>
 internal sealed class RunnerWatch : IAsyncDisposable
 {
-    /// <summary>From the runner's start to its first question for a job; it takes a second where nothing is wrong.</summary>
-    internal static readonly TimeSpan ConnectLimit = TimeSpan.FromMinutes(2);
+    /// <summary>From the runner's start to its first question for a job; it takes a second where nothing is wrong, and a minute or more on an emulated processor.</summary>
+    internal static readonly TimeSpan ConnectLimit = TimeSpan.FromMinutes(5);
 
     /// <summary>After GitHub said that the job is over: for the runner to leave by itself.</summary>
     private static readonly TimeSpan LeavingLimit = TimeSpan.FromSeconds(5);

@@ -7,7 +7,8 @@ namespace RunnerVm.GuestAgent.Thaw;
 
 /// <summary>
 /// hostname(5), hosts(5) and machine-id(5) of the job's root: created when the root is made and filled by thaw, through
-/// descriptors that stay open until then. Making files costs a restored machine more than writing to them.
+/// descriptors that were open before. Making files costs a restored machine more than writing to them, and so does closing them, which
+/// they are with the agent.
 /// </summary>
 internal sealed class IdentityFiles
 {
@@ -45,9 +46,5 @@ internal sealed class IdentityFiles
         return file;
     }
 
-    private static void Fill(SafeFileHandle file, string text)
-    {
-        using var owned = file;
-        KernelFile.WriteAll(file, Encoding.UTF8.GetBytes(text), "an identity file");
-    }
+    private static void Fill(SafeFileHandle file, string text) => KernelFile.WriteAll(file, Encoding.UTF8.GetBytes(text), "an identity file");
 }

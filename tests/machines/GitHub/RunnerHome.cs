@@ -13,17 +13,23 @@ public sealed class RunnerHome : IAsyncLifetime
 
     public string Path { get; } = Directory.CreateTempSubdirectory("rv-").FullName;
 
-    /// <summary>Folder of the official runner, or null.</summary>
-    internal static string? Official => OfficialRunner.Folder;
+    /// <summary>GitHub's own runs, in what it needs.</summary>
+    internal static bool IsOfficial => OfficialRunner.Folder is not null;
 
-    internal string[] Kind => ["--memory", "256MB", "--disk", "1GB", "--read-only-disk", $"actions-runner={Directory.GetFiles(System.IO.Path.Join(Path, "runners"), "*.erofs").Single()}"];
+    internal static string Image => IsOfficial ? "github-runner" : "debian-12";
+
+    internal static int Megabytes => IsOfficial ? 768 : 256;
+
+    private static string Machine => $"{{executor: qemu, memory: {Megabytes}MB, disk: 1GB}}";
+
+    internal string[] Kind => ["--image", Image, "--memory", $"{Megabytes}MB", "--disk", "1GB", "--read-only-disk", $"actions-runner={Directory.GetFiles(System.IO.Path.Join(Path, "runners"), "*.erofs").Single()}"];
 
     internal IReadOnlyDictionary<string, string> Variables => new Dictionary<string, string> { ["RUNNERVM_HOME"] = Path };
 
     public async ValueTask InitializeAsync()
     {
         SnapshotHome.LinkImages(Path);
-        (await RunAsync("runner", "fetch", "--from", Script(), "--released", DateTime.UtcNow.ToString("yyyy-MM-dd"))).ExpectExit(0);
+        (await RunAsync("runner", "fetch", "--from", OfficialRunner.Folder ?? Script(), "--released", DateTime.UtcNow.ToString("yyyy-MM-dd"))).ExpectExit(0);
         (await RunAsync(["snapshot", "create", .. Kind])).ExpectExit(0);
     }
 
@@ -39,9 +45,12 @@ public sealed class RunnerHome : IAsyncLifetime
     /// <summary>What --check says of a configuration's sources.</summary>
     internal async Task<Finished> CheckAsync(string sources)
     {
-        _folder.Write("check.yml", $"capacity: {{jobs: 1, cpus: 1, memory: 256MB}}\nrunner: {{executor: qemu, memory: 256MB, disk: 1GB}}\n{sources}\n");
+        _folder.Write("check.yml", $"{Host(1)}\n{sources}\n");
         return await RunAsync("agent", "--check", "--config", _folder.File("check.yml"));
     }
+
+    /// <summary>What a configuration says of the host that has room for so many of these machines.</summary>
+    internal static string Host(int jobs) => $"capacity: {{jobs: {jobs}, cpus: {jobs}, memory: {jobs * Megabytes}MB}}\nrunner: {Machine}";
 
     /// <summary>An agent that serves the label "small" of acme.</summary>
     internal async Task<AgentProcess> StartAgentAsync(GitHubStandIn server, int jobs, AgentWishes? wishes = null)
@@ -50,18 +59,18 @@ public sealed class RunnerHome : IAsyncLifetime
         var agent = AgentProcess.Create(
             Configuration(server, jobs, wishes ?? new()), new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
         await agent.WaitForLineAsync("Takes up to");
+        TestContext.Current.TestOutputHelper?.WriteLine(IsOfficial ? $"In its machines: GitHub's own runner, of {OfficialRunner.Folder}" : "In its machines: the tests' own runner, runner.sh");
         return agent;
     }
 
     internal static string Configuration(GitHubStandIn server, int jobs, AgentWishes wishes) =>
         $$"""
-        capacity: {jobs: {{jobs}}, cpus: {{jobs}}, memory: {{jobs * 256}}MB}
-        runner: {executor: qemu, memory: 256MB, disk: 1GB}
+        {{Host(jobs)}}
         github:
           - url: {{server.Url}}acme
             {{wishes.Credential}}
             network: {{wishes.Network ?? $"{{allow: [\"host:{server.Url.Port}\"]}}"}}
-            runners: [{labels: [{{wishes.Labels}}], image: debian-12, scale-set: small-tests}]
+            runners: [{labels: [{{wishes.Labels}}], image: {{Image}}, scale-set: small-tests}]
         {{wishes.More}}
         """;
 

@@ -1,13 +1,13 @@
 #!/bin/bash
 # What GitHub's runner does, as far as GitHub and its host see it: connects by the configuration in its environment, says
 # that it listens, does one job, tells its end and leaves. Speaks with the broker of the tests' GitHub by curl.
-# A job whose script begins with "runner:" is about the runner itself.
 set -u
 configuration=$ACTIONS_RUNNER_INPUT_JITCONFIG
 unset ACTIONS_RUNNER_INPUT_JITCONFIG
 
 # The value of a text field in one line of JSON, its last one of that name.
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
+context() { sed -n "s/.*\"k\":\"$1\",\"v\":\"\([^\"]*\)\".*/\1/p" <<<"$job"; }
 unescape() { sed -e 's/\\u002B/+/g' -e "s/\\\\u0027/'/g" -e 's/\\u0026/\&/g' -e 's/\\u003E/>/g' -e 's/\\u003C/</g' -e 's/\\u0022/"/g'; }
 part() { base64 -d <<<"$configuration" | unescape | field "$1" | base64 -d | unescape; }
 say() { echo "$(date -u '+%Y-%m-%d %H:%M:%S')Z: $*"; }
@@ -40,9 +40,16 @@ name=$(field jobDisplayName <<<"$job")
 script=$(field value <<<"$job" | unescape)
 guid=$(field jobId <<<"$job")
 say "Running job: $name"
+# Its own first and last step, and the lines in which it writes down which step runs.
+hook() {
+  GITHUB_REPOSITORY=$(context repository) GITHUB_RUN_ID=$(context run_id) GITHUB_RUN_ATTEMPT=$(context run_attempt) \
+    GITHUB_WORKFLOW=$(context workflow) GITHUB_JOB=$name RUNNER_TRACKING_ID=1 bash -e "$1" || echo "hook $1 failed"
+}
+trace() { echo "[$(date -u '+%Y-%m-%d %H:%M:%SZ') INFO StepsRunner] $*" >>_diag/Worker_1-utc.log; }
 mkdir -p _work _diag
-echo "diagnostic lines of $name" >_diag/Worker.log
-if [[ $script == runner:die ]]; then echo b >/proc/sysrq-trigger; fi
+trace "Initializing"
+hook "$ACTIONS_RUNNER_HOOK_JOB_STARTED"
+trace "Processing step: DisplayName='Run it'"
 setsid bash -e -c "$script" &
 work=$!
 result=
@@ -55,6 +62,11 @@ while kill -0 $work 2>/dev/null; do
 done
 wait $work && result=${result:-succeeded}
 result=${result:-failed}
+case $result in
+  succeeded) trace "No need for updating job result with current step result 'Succeeded'." ;;
+  *) trace "Update job result with current step result '${result^}'." ;;
+esac
+hook "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"
 request -o /dev/null -d "{\"jobId\":\"$guid\",\"conclusion\":\"$result\"}" "${server}run/completejob"
 say "Job $name completed with result: ${result^}"
 request -o /dev/null -X DELETE "${broker}session"

@@ -56,9 +56,11 @@ internal static partial class JobMessage
     private static JsonObject Step(StandInStep step) => new()
     {
         ["type"] = "action", ["id"] = Guid.NewGuid().ToString(), ["name"] = step.Id ?? "__run", ["contextName"] = step.Id ?? "__run", ["condition"] = step.If, ["displayNameToken"] = step.Name,
-        ["reference"] = new JsonObject { ["type"] = "script" },
+        ["reference"] = step.Uses is { } action
+            ? new JsonObject { ["type"] = "repository", ["repositoryType"] = "self", ["path"] = action }
+            : new JsonObject { ["type"] = "script" },
         ["environment"] = Mapping(step.Environment),
-        ["inputs"] = Mapping(new Dictionary<string, string> { ["script"] = step.Script }),
+        ["inputs"] = Mapping(step.Uses is null ? new Dictionary<string, string> { ["script"] = step.Script } : []),
     };
 
     private static JsonObject Variable(string value) => new() { ["value"] = value };

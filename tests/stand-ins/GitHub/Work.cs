@@ -20,6 +20,9 @@ public sealed record StandInWork
 public sealed record StandInStep(string Name, string Script, string If = "success()", string? Id = null)
 {
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>A folder of the workspace with an action in it, which is run instead of the script; null: the script.</summary>
+    public string? Uses { get; init; }
 }
 
 /// <summary>What a job's runner told of one step.</summary>

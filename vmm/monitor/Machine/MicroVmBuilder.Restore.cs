@@ -27,8 +27,8 @@ internal sealed partial class MicroVmBuilder
         var (ports, mmio) = (new Bus.IoBus(legacy), new Bus.IoBus([.. parts.Virtio.Ranges]));
         for (var i = 0; i < resources.Machine.VcpuCount; i++)
         {
-            var vcpu = bare.TakeVcpu(parts.Vm, i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
+            var vcpu = parts.Vm.CreateVcpu((uint)i);
+            vcpus.Add(new(i, vcpu, bare.TakeThread(i), ports, mmio, parts.End, ConfineVcpu));
             SavedVcpu.Restore(vcpu, support, ref state);
         }
 

@@ -93,7 +93,10 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
     private List<BusRange> AddDevices(BareMachine bare, VmResources resources, MicroVmParts parts)
     {
         var vm = parts.Vm = parts.Own(bare.TakeVm());
-        GiveMemory(vm, parts.Memory, resources.Machine);
+        for (var i = 0; i < parts.Memory.Regions.Count; i++)
+            vm.SetMemory((uint)i, parts.Memory.Regions[i].Start.Value, parts.Memory.Regions[i].Mapping, resources.Machine.TrackDirtyPages);
+        vm.CreateInterruptController(); // After the memory: see BareMachine.
+        vm.CreateTimer();
         var legacy = AddLegacy(resources, parts, vm).ToList();
         parts.Virtio = parts.Own(new VirtioDevices());
         parts.Virtio.Add(resources, OtherDevices, new(vm, parts.Memory, loop, e => parts.End(new(GuestEnd.DeviceBroken, e.Message)), Responder));
@@ -124,8 +127,8 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         template.Apply(cpuid);
         for (var i = 0; i < machine.VcpuCount; i++)
         {
-            var vcpu = bare.TakeVcpu(parts.Vm, i);
-            vcpus.Add(new(i, vcpu, ports, mmio, parts.End, ConfineVcpu));
+            var vcpu = parts.Vm.CreateVcpu((uint)i);
+            vcpus.Add(new(i, vcpu, bare.TakeThread(i), ports, mmio, parts.End, ConfineVcpu));
             vcpu.SetCpuid(GuestCpuid.ForVcpu(cpuid, i));
             GuestMsrs.Set(vcpu);
             template.Apply(vcpu);
@@ -146,12 +149,6 @@ internal sealed partial class MicroVmBuilder(EventLoop loop, Action<GuestEnd> en
         {
             throw new VmmFaultException($"mem_size_mib: {machine.MemSizeMib} MiB cannot be had. {e.Message}", e);
         }
-    }
-
-    private static void GiveMemory(KvmVm vm, GuestMemory memory, MachineConfiguration machine)
-    {
-        for (var i = 0; i < memory.Regions.Count; i++)
-            vm.SetMemory((uint)i, memory.Regions[i].Start.Value, memory.Regions[i].Mapping, machine.TrackDirtyPages);
     }
 
     private IEnumerable<BusRange> AddLegacy(VmResources resources, MicroVmParts parts, KvmVm vm)

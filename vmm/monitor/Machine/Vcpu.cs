@@ -18,27 +18,23 @@ namespace RunnerVm.Vmm.Monitor.Machine;
 /// <remarks>Asked from the event loop; the thread answers. Begins paused.</remarks>
 internal sealed partial class Vcpu : IDisposable
 {
-    /// <summary>Deep enough for a device's deepest call, and the runtime's own needs.</summary>
-    private const int StackBytes = 256 * 1024;
-
     private readonly KvmVcpu _kvm;
     private readonly IoBus _ports;
     private readonly IoBus _mmio;
     private readonly Action<GuestEnd> _ended;
     private readonly Action? _confine;
-    private readonly Thread _thread;
+    private readonly VcpuThread _thread;
     private readonly object _lock = new();
-    private ThreadKick? _kick;
     private VcpuState _state = VcpuState.Paused;
     private volatile VcpuState _wanted = VcpuState.Paused;
 
     /// <param name="kvm">Taken over.</param>
+    /// <param name="thread">To live on; taken over.</param>
     /// <param name="ended">Called on the thread, at most once, when the guest is over.</param>
     /// <param name="confine">Called on the thread once, before the guest first runs.</param>
-    public Vcpu(int index, KvmVcpu kvm, IoBus ports, IoBus mmio, Action<GuestEnd> ended, Action? confine = null)
+    public Vcpu(int index, KvmVcpu kvm, VcpuThread thread, IoBus ports, IoBus mmio, Action<GuestEnd> ended, Action? confine = null)
     {
-        (Index, _kvm, _ports, _mmio, _ended, _confine) = (index, kvm, ports, mmio, ended, confine);
-        _thread = new Thread(Live, StackBytes) { Name = $"vcpu {index}", IsBackground = true };
+        (Index, _kvm, _thread, _ports, _mmio, _ended, _confine) = (index, kvm, thread, ports, mmio, ended, confine);
     }
 
     public int Index { get; }
@@ -51,14 +47,11 @@ internal sealed partial class Vcpu : IDisposable
 
     public VcpuCounters Counters { get; } = new();
 
-    /// <summary>Starts the thread, which stays paused.</summary>
+    /// <summary>Begins to live, paused.</summary>
     public void Start()
     {
-        lock (_lock)
-        {
-            _thread.Start();
-            while (_kick is null) Condition.Wait(_lock);
-        }
+        _kvm.SetSignalMask(_thread.Kick.OpenMask);
+        _thread.Begin(Live);
     }
 
     /// <summary>Asks only; <see cref="WaitUntil"/> waits.</summary>
@@ -72,7 +65,7 @@ internal sealed partial class Vcpu : IDisposable
         }
 
         // A pending kick ends KVM_RUN even when it is sent before the thread gets there.
-        if (wanted != VcpuState.Running) _kick?.Send();
+        if (wanted != VcpuState.Running) _thread.Kick.Send();
     }
 
     /// <summary>Returns once the thread is in this state, or is over.</summary>
@@ -87,25 +80,13 @@ internal sealed partial class Vcpu : IDisposable
     /// <summary>Ends the thread and frees the virtual CPU. Not on the thread itself.</summary>
     public void Dispose()
     {
-        if (_kick is not null)
-        {
-            Ask(VcpuState.Exited);
-            _thread.Join();
-        }
-
+        Ask(VcpuState.Exited);
+        _thread.Dispose();
         _kvm.Dispose();
     }
 
     private void Live()
     {
-        using var kick = new ThreadKick();
-        _kvm.SetSignalMask(kick.OpenMask);
-        lock (_lock)
-        {
-            _kick = kick;
-            Condition.PulseAll(_lock);
-        }
-
         var state = StayPaused();
         if (state == VcpuState.Running) state = Confine();
         while (state != VcpuState.Exited) state = state == VcpuState.Paused ? StayPaused() : RunGuest();

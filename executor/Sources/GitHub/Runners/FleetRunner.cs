@@ -39,6 +39,9 @@ internal sealed class FleetRunner : IDisposable
     /// <param name="state">A later one than now; an earlier one is what a slow message says, and ignored.</param>
     public void Enter(RunnerState state) => _fleet.Move(this, state);
 
+    /// <summary>Its hook says which job it has, in which GitHub may have been quicker.</summary>
+    public void Identified(GitHubJobFacts job) => _fleet.JobStarted(Name, job with { Name = JobName ?? job.Name });
+
     /// <summary>The runner says that it has a job.</summary>
     public void Named(string job)
     {
@@ -87,6 +90,12 @@ internal sealed class FleetRunner : IDisposable
 internal sealed record GitHubJobFacts(string Repository, string Name, long RunId)
 {
     public string? WorkflowRef { get; init; }
+
+    /// <summary>The workflow's name; null where only its hook would say it.</summary>
+    public string? Workflow { get; init; }
+
+    /// <summary>From 1; 0 where nobody said.</summary>
+    public int Attempt { get; init; }
 
     public override string ToString() => $"{Repository} run {RunId}, {Name}";
 }

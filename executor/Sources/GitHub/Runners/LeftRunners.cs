@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RunnerVm.Sources.GitHub.Rest;
 using Serilog;
 
@@ -10,6 +11,9 @@ namespace RunnerVm.Sources.GitHub.Runners;
 internal sealed class LeftRunners(string forge, GitHubJournal journal, IRunnerRegistry registry, RunnerFleet fleet, ILogger log, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
+    /// <summary>Two sweeps may meet at a start.</summary>
+    private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -31,14 +35,14 @@ internal sealed class LeftRunners(string forge, GitHubJournal journal, IRunnerRe
     {
         foreach (var (job, runner) in journal.Runners(forge))
         {
-            if (fleet.Knows(runner)) continue;
+            if (fleet.Knows(runner.Runner)) continue;
             try
             {
                 await RemoveAsync(job, runner, cancellationToken);
             }
             catch (Exception e) when (e is GitHubException or UserException)
             {
-                log.Warning("{Forge}: whether runner {Runner} is still registered cannot be seen now: {Why}", forge, runner, e.Message);
+                log.Warning("{Forge}: whether runner {Runner} is still registered cannot be seen now: {Why}", forge, runner.Runner, e.Message);
                 return false;
             }
         }
@@ -46,11 +50,12 @@ internal sealed class LeftRunners(string forge, GitHubJournal journal, IRunnerRe
         return true;
     }
 
-    private async Task RemoveAsync(string job, string runner, CancellationToken cancellationToken)
+    private async Task RemoveAsync(string job, RunnerRecord runner, CancellationToken cancellationToken)
     {
-        var removal = await registry.FindAsync(runner, cancellationToken) is { } id ? await registry.RemoveAsync(id, cancellationToken) : RunnerRemoval.WasGone;
+        var removal = await registry.FindAsync(runner.Runner, cancellationToken) is { } id ? await registry.RemoveAsync(id, cancellationToken) : RunnerRemoval.WasGone;
         if (removal == RunnerRemoval.StillBusy) return;
         journal.RemoveRunner(job);
-        if (removal == RunnerRemoval.Removed) log.Warning("{Forge}: removed the registration of runner {Runner}, whose machine was gone", forge, runner);
+        if (removal == RunnerRemoval.Removed) log.Warning("{Forge}: removed the registration of runner {Runner}, whose machine was gone", forge, runner.Runner);
+        if (runner.Title is { } title && _told.TryAdd(runner.Runner, true)) log.Warning("{Forge}: {Title} was lost with the machine of runner {Runner}", forge, title, runner.Runner);
     }
 }

@@ -37,9 +37,9 @@ internal sealed class Errands(JobResponse payload, JobConnection server, CachedF
                 return;
             }
 
-            var request = await ReadAsync(channel, cancellationToken);
+            var request = await ErrandCall.ReadAsync(channel, cancellationToken);
             var code = await RunAsync(request, guest, text => channel.WriteAsync(1, Encoding.UTF8.GetBytes(text + "\n"), cancellationToken), channel);
-            channel.Close(Messages.Write(new ErrandResult { ExitCode = code }, Messages.Default.ErrandResult));
+            ErrandCall.Answer(channel, code);
         }
         catch (Exception e) when (e is OperationCanceledException or ChannelResetException)
         {
@@ -49,19 +49,6 @@ internal sealed class Errands(JobResponse payload, JobConnection server, CachedF
         {
             Interlocked.Decrement(ref _underWay);
         }
-    }
-
-    private static async Task<ErrandRequest> ReadAsync(GuestChannel channel, CancellationToken cancellationToken)
-    {
-        var bytes = new MemoryStream();
-        while (await channel.ReadAsync(cancellationToken) is { } piece)
-        {
-            if (bytes.Length + piece.Bytes.Length > Limits.MaxErrand) throw new ProtocolException($"The guest sent an errand of more than {Limits.MaxErrand} bytes.");
-            bytes.Write(piece.Bytes.Span);
-        }
-
-        var request = Messages.Read(bytes.ToArray(), Messages.Default.ErrandRequest);
-        return request.Arguments.Contains(null!) ? throw new ProtocolException("The guest sent an errand with a missing argument.") : request;
     }
 
     private async Task<int> RunAsync(ErrandRequest request, GuestSession guest, Func<string, ValueTask> say, GuestChannel channel)

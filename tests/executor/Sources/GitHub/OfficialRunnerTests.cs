@@ -56,6 +56,30 @@ public sealed class OfficialRunnerTests
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task An_action_in_JavaScript_has_the_runners_own_Node_and_hands_on_what_it_sets()
+    {
+        await using var official = await StartAsync();
+        var job = official.Github.World.QueueWork("acme/app", "small", new()
+        {
+            Outputs = new Dictionary<string, string> { ["node"] = "${{ steps.act.outputs.node }}" },
+            Steps =
+            [
+                new("Write it", """
+                    mkdir act
+                    printf 'name: act\nruns:\n  using: node20\n  main: main.js\n' >act/action.yml
+                    echo "require('fs').appendFileSync(process.env.GITHUB_OUTPUT, 'node=' + process.version + '\n'); console.log('::warning::from ' + process.execPath)" >act/main.js
+                    """),
+                new("Act", "", Id: "act") { Uses = "./act" },
+            ],
+        });
+        Assert.Equal(0, await official.Listener.EndAsync(Stop));
+        Assert.Equal("success", job.Conclusion);
+        Assert.Matches("^v2[04][.]", job.Outputs["node"]);
+        Assert.Contains("/externals/node2", official.Github.World.LogOf(job, "Act"));
+        official.AssertGone();
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task A_job_that_is_cancelled_at_GitHub_ends_early_and_runs_what_always_runs()
     {
         await using var official = await StartAsync();
