@@ -20,6 +20,7 @@ internal static class SignalName
         13 => "SIGPIPE",
         14 => "SIGALRM",
         15 => "SIGTERM",
+        31 => "SIGSYS",
         _ => null,
     };
 
