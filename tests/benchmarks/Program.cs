@@ -16,7 +16,9 @@ Benchmark[] all =
     new("gitlab", "What the custom executor adds to each of gitlab-runner's calls", GitLabBenchmark.Run),
     new("restore", "Our monitor and a machine out of a snapshot", RestoreBenchmarks.Run),
     new("agent", "Two hundred short jobs of a GitLab's through the agent", AgentBenchmark.Run),
-    new("github", "The agent and a GitHub: waiting for a runner, its own costs, a thousand jobs (--idle=MINUTES)", GitHubBenchmark.Run),
+    new("github", "GitHub's jobs: waiting for a runner, jobs a minute, the agent's own cost of each", GitHubBenchmark.Run),
+    new("github-idle", "The agent with twenty sources and nothing to do (--idle=MINUTES)", GitHubBenchmark.Idle),
+    new("github-memory", "A thousand of GitHub's jobs through one agent", ManyJobs.Run),
     new("lab", "Our monitor beside QEMU on a KVM that is real", LabBenchmarks.Run),
 ];
 

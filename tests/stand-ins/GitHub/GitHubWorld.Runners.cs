@@ -34,7 +34,7 @@ public sealed partial class GitHubWorld
     /// <summary>Answers as the broker does to whoever has a runner's token.</summary>
     internal async Task AsRunnerAsync(HttpContext context, Func<HttpContext, StandInRunner, Task> answer)
     {
-        var runner = Tokens.Holds(context.Bearer(), TokenKind.Runner) && RunnerTokens.TryGetValue(context.Bearer()!, out var id) ? FindRunner(r => r.Id == id) : null;
+        var runner = Tokens.Holds(context.Bearer(), TokenKind.Runner) && RunnerTokens.TryGetValue(context.Bearer()!, out var id) ? Connected(id) : null;
         if (runner is null)
         {
             await context.WriteAsync(404, new JsonObject { ["source"] = "actions-broker-listener", ["errorKind"] = "RunnerNotFound", ["statusCode"] = 404, ["errorMessage"] = "gone" });
@@ -44,6 +44,12 @@ public sealed partial class GitHubWorld
         runner.Heard = Environment.TickCount64;
         await answer(context, runner);
         runner.Heard = Environment.TickCount64;
+    }
+
+    /// <summary>A registered one, or one whose job is over and that has not left yet: told that it is gone, it would call that job cancelled.</summary>
+    private StandInRunner? Connected(long id)
+    {
+        lock (Gate) return _runners.Find(r => r.Id == id && (!r.Removed || r is { Session: not null, Job.Status: "completed" }));
     }
 
     internal StandInJob? FindJob(string? guid)

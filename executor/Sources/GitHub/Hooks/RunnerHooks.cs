@@ -65,9 +65,15 @@ internal sealed class RunnerHooks(FleetRunner runner, JobLog log, TimeProvider t
     public async Task EndAsync(string? result)
     {
         await _turn.WaitAsync();
-        _words = MostWords;
-        await EndStepAsync(result ?? "over");
-        _turn.Release();
+        try
+        {
+            _words = MostWords;
+            await EndStepAsync(result ?? "over");
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private async Task<bool> TakeAsync(string[] arguments)

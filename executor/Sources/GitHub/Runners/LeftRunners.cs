@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RunnerVm.Sources.GitHub.Rest;
 using Serilog;
 
@@ -10,6 +11,9 @@ namespace RunnerVm.Sources.GitHub.Runners;
 internal sealed class LeftRunners(string forge, GitHubJournal journal, IRunnerRegistry registry, RunnerFleet fleet, ILogger log, TimeProvider time)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
+    /// <summary>Two sweeps may meet at a start.</summary>
+    private readonly ConcurrentDictionary<string, bool> _told = new();
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -52,6 +56,6 @@ internal sealed class LeftRunners(string forge, GitHubJournal journal, IRunnerRe
         if (removal == RunnerRemoval.StillBusy) return;
         journal.RemoveRunner(job);
         if (removal == RunnerRemoval.Removed) log.Warning("{Forge}: removed the registration of runner {Runner}, whose machine was gone", forge, runner.Runner);
-        if (runner.Title is { } title) log.Warning("{Forge}: {Title} was lost with the machine of runner {Runner}", forge, title, runner.Runner);
+        if (runner.Title is { } title && _told.TryAdd(runner.Runner, true)) log.Warning("{Forge}: {Title} was lost with the machine of runner {Runner}", forge, title, runner.Runner);
     }
 }

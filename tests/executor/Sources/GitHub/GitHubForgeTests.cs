@@ -174,12 +174,13 @@ public sealed class GitHubForgeTests
         bench.Journal.WriteSession(bench.Options.Name, session);
         using var client = new RunnerVm.Sources.GitHub.ScaleSets.ScaleSetClient(bench.Api, TimeProvider.System);
         await client.CreateJitRunnerAsync(session.Set, "rvm-left", TestContext.Current.CancellationToken);
-        bench.Journal.WriteRunner("gh-left", bench.Options.Name, "rvm-left");
+        bench.Journal.WriteRunner("gh-left", bench.Options.Name, "rvm-left", "acme/app run 900, build");
 
         await using var second = bench.Again();
         var running = second.RunAsync(jobs: 1);
         await second.EndedAsync(second.Queue());
         await second.UntilAsync(() => second.World.Runners.Count == 0, "the end of what was left");
+        await second.UntilAsync(() => second.Log.Lines.Any(static l => l.Contains("\"acme/app run 900, build\" was lost with the machine", StringComparison.Ordinal)), "its sentence");
         Assert.DoesNotContain(second.Log.Lines, static l => l.Contains("already has an active session", StringComparison.Ordinal));
         await second.DrainAsync(running);
     }
