@@ -170,7 +170,7 @@ public sealed class MonitorTests(LabFixture lab) : LeavesNothing(lab)
         monitor() { timeout -k 5 200 runnervm-vmm --no-api --config-file vm.json; }
         # One with an API, until the guest ticks or has its network.
         begin() {
-          runnervm-vmm --api-sock api --config-file vm.json > console 2>&1 & monitor=$!
+          runnervm-vmm --api-sock api --config-file vm.json --log-path log > console 2>&1 & monitor=$!
           await_file console 'tick|network up'
         }
         finish() { kill -9 $monitor; wait $monitor 2>/dev/null; true; }
