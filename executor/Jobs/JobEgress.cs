@@ -10,7 +10,7 @@ internal sealed class JobEgress : IAsyncDisposable
     private const int ShownDestinations = 5;
 
     private readonly EgressAudit _audit;
-    private readonly EgressGateway? _gateway;
+    private readonly Lazy<EgressGateway>? _gateway;
     private readonly JobLog _log;
     private readonly string _auditPath;
     private bool _closed;
@@ -20,7 +20,10 @@ internal sealed class JobEgress : IAsyncDisposable
         (_log, _auditPath) = (log, auditPath);
         var masker = NameMasker(job);
         _audit = EgressAudit.Create(auditPath, () => Step(log), time, masker is null ? null : masker.Mask);
-        if (job.Network.Kind != NetworkKind.None) _gateway = new(EgressPolicy.Compile(job.Network, new HostAddresses(time)), _audit, options, time);
+        if (job.Network.Kind == NetworkKind.None) return;
+        var policy = EgressPolicy.Compile(job.Network, new HostAddresses(time));
+        // What it asks of the host, resolvers and routes, it asks when the guest first wants something.
+        _gateway = new(() => new(policy, _audit, options, time));
     }
 
     /// <summary>The destinations that were denied most often; complete after <see cref="DisposeAsync"/>.</summary>
@@ -30,7 +33,7 @@ internal sealed class JobEgress : IAsyncDisposable
     public async Task ServeAsync(GuestChannel channel, CancellationToken cancellationToken)
     {
         if (_gateway is null) channel.Reset("This job has no network.");
-        else await _gateway.RunAsync(channel, cancellationToken);
+        else await _gateway.Value.RunAsync(channel, cancellationToken);
     }
 
     /// <summary>Ends the audit and says what the job did on the network; nothing when it did nothing. After the last channel. May be called again.</summary>
@@ -39,7 +42,7 @@ internal sealed class JobEgress : IAsyncDisposable
         if (_closed) return;
         _closed = true;
         await _audit.DisposeAsync();
-        _gateway?.Dispose();
+        if (_gateway is { IsValueCreated: true }) _gateway.Value.Dispose();
         var summary = _audit.Summarize(ShownDestinations);
         Denied = summary.Refused;
         if (summary.Connections == 0 && summary.DeniedNames == 0)

@@ -160,8 +160,10 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         try
         {
             machine = await host.Snapshots!.RestoreAsync(spec, snapshot, stop.Asked);
+            // The guest runs and waits for its host's first word.
+            var connecting = ConnectAsync(machine, egress, restored: true);
             lease.Record(_phase, machine.ProcessId);
-            return new(machine, await ConnectAsync(machine, egress, restored: true));
+            return new(machine, await connecting);
         }
         catch (Exception e)
         {
@@ -262,7 +264,7 @@ internal sealed class JobRun(Job job, IJobWork work, JobHost host, JobLog log, S
         var previous = _phase;
         var elapsed = host.Time.GetElapsedTime(_phaseStarted, now);
         (_phase, _phaseStarted) = (phase, now);
-        if (phase < JobPhase.Destroying) _lease?.Record(phase);
+        if (phase < JobPhase.Destroying) _lease?.RecordSoon(phase);
         host.PhaseEnded(previous, elapsed);
         await log.PhaseAsync(phase, previous, elapsed);
     }

@@ -8,6 +8,7 @@ internal sealed class Lease : IAsyncDisposable
     private readonly RunLock _lock;
     private readonly Lock _gate = new();
     private RunRecord _record;
+    private Task _soon = Task.CompletedTask;
     private bool _disposed;
 
     internal Lease(RunLock held, RunRecord record) => (_lock, _record) = (held, record);
@@ -17,13 +18,16 @@ internal sealed class Lease : IAsyncDisposable
 
     public string JobId => _record.JobId;
 
+    /// <summary>As <see cref="Record"/>, beside what goes on; what is wrong with the disk the next one says.</summary>
+    public void RecordSoon(JobPhase phase) => _soon = _soon.ContinueWith(_ => RecordNow(phase, null, null), TaskScheduler.Default);
+
     /// <summary>Writes down where the job is, and the engine's process once there is one.</summary>
     /// <param name="enginePid">Null keeps what is known.</param>
     /// <param name="unfinished">See <see cref="RunRecord.Unfinished"/>.</param>
     public void Record(JobPhase phase, int? enginePid = null, string? unfinished = null)
     {
-        var engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : null;
-        Write(record => record with { Phase = phase, Engine = engine ?? record.Engine, Unfinished = unfinished });
+        Settle();
+        RecordNow(phase, enginePid, unfinished);
     }
 
     /// <summary>Writes down what the forge calls the job. From any thread; nothing once the lease is over.</summary>
@@ -32,6 +36,7 @@ internal sealed class Lease : IAsyncDisposable
     /// <summary>Removes the folder and gives the place back. Call it when the machine is gone. Never throws.</summary>
     public ValueTask DisposeAsync()
     {
+        Settle();
         lock (_gate)
         {
             if (_disposed) return ValueTask.CompletedTask;
@@ -40,6 +45,12 @@ internal sealed class Lease : IAsyncDisposable
             _lock.Dispose();
             return ValueTask.CompletedTask;
         }
+    }
+
+    private void RecordNow(JobPhase phase, int? enginePid, string? unfinished)
+    {
+        var engine = enginePid is { } pid ? ProcessIdentity.Of(pid) : null;
+        Write(record => record with { Phase = phase, Engine = engine ?? record.Engine, Unfinished = unfinished });
     }
 
     private void Write(Func<RunRecord, RunRecord> change)
@@ -51,4 +62,7 @@ internal sealed class Lease : IAsyncDisposable
             _record.Write(Directory);
         }
     }
+
+    /// <summary>Waits for a file of some hundred bytes that may be under way.</summary>
+    private void Settle() => _soon.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
 }

@@ -96,6 +96,8 @@ internal sealed class EngineProcess : IAsyncDisposable
         foreach (string name in Environment.GetEnvironmentVariables().Keys) variables[name] = null;
         variables["PATH"] = ProgramSearch.Path;
         variables["LANG"] = "C";
+        // QEMU's translator grows its heap a little at a time, some hundred times before the first line of a job (mallopt(3)): 4 ms.
+        variables["MALLOC_TOP_PAD_"] = "8388608";
         return variables;
     }
 }

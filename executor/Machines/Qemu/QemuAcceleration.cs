@@ -29,10 +29,11 @@ internal sealed record QemuAcceleration(string Name, IReadOnlyList<string> Argum
     /// And smap is wrong here: an iretq that a program executes reads its own stack, which QEMU 7.2 takes for an access of the
     /// kernel's and refuses. .NET executes one after each exception it has caught; its thread would die of it, with an oops.
     /// Code that runs for the first time costs more than anything else here. So the kernel does without accounting that nobody
-    /// reads (psi), a watchdog over itself, and security modules that have no policy in a job's machine (AppArmor, Tomoyo).
+    /// reads (psi), a watchdog over itself, security modules that have no policy in a job's machine (AppArmor, Tomoyo), and detours around
+    /// what a real processor speculates on.
     /// </summary>
     public static QemuAcceleration Tcg(long tscKhz) => new(
         "software CPU (TCG)",
         ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm,-la57,-smap"],
-        [$"tsc_early_khz={tscKhz}", "tsc=reliable", "psi=0", "nowatchdog", "lsm=landlock,yama"]);
+        [$"tsc_early_khz={tscKhz}", "tsc=reliable", "psi=0", "nowatchdog", "mitigations=off", "lsm=landlock,yama"]);
 }

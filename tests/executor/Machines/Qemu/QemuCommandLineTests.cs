@@ -44,7 +44,7 @@ public sealed class QemuCommandLineTests
     public void The_software_processors_kernel_is_told_the_counters_frequency_and_KVMs_is_not()
     {
         Assert.Equal(
-            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests rcupdate.rcu_expedited=1 tsc_early_khz=2500000 tsc=reliable psi=0 nowatchdog lsm=landlock,yama one=1",
+            "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests rcupdate.rcu_expedited=1 tsc_early_khz=2500000 tsc=reliable psi=0 nowatchdog mitigations=off lsm=landlock,yama one=1",
             After(Build(QemuAcceleration.Tcg(2_500_000)), "-append"));
         Assert.Equal(
             "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests rcupdate.rcu_expedited=1 one=1",
