@@ -73,7 +73,7 @@ public sealed class QemuEngineTests
         using var guest = await TestGuest.CreateAsync();
         await using var machine = await Engine(guest).StartAsync(guest.Spec("loop"), TestContext.Current.CancellationToken);
         var environment = (await File.ReadAllTextAsync($"/proc/{machine.ProcessId}/environ")).TrimEnd('\0').Split('\0');
-        Assert.Equal(["LANG", "PATH"], environment.Select(entry => entry.Split('=')[0]).Order());
+        Assert.Equal(["LANG", "MALLOC_TOP_PAD_", "PATH"], environment.Select(entry => entry.Split('=')[0]).Order());
         var stat = (await File.ReadAllTextAsync($"/proc/{machine.ProcessId}/stat")).Split(") ")[^1].Split(' ');
         Assert.Equal($"{machine.ProcessId}", stat[3]); // session(5) of proc(5): its own, so no Ctrl-C of the terminal
         var limits = await File.ReadAllLinesAsync($"/proc/{machine.ProcessId}/limits");
