@@ -16,8 +16,9 @@ internal sealed class EngineProcess : IAsyncDisposable
     /// finds nobody listening on its sockets and ends by itself. setsid keeps Ctrl-C away: the job is asked to stop
     /// before its machine is. No core dump: it would hold the guest's memory, and with it secrets.
     /// </summary>
+    /// <remarks>With their paths: each would look through PATH for the next, after its own start.</remarks>
     private static readonly string[] Wrapping =
-        ["--pdeathsig", "KILL", "--no-new-privs", "prlimit", "--core=0", "setsid"];
+        ["--pdeathsig", "KILL", "--no-new-privs", PathOf("prlimit"), "--core=0", PathOf("setsid")];
 
     private readonly BoundedTail _output = new(BoundedTail.DefaultCapacity);
     private readonly BoundedTail _errors = new(BoundedTail.DefaultCapacity);
@@ -85,6 +86,8 @@ internal sealed class EngineProcess : IAsyncDisposable
             // It has just ended by itself.
         }
     }
+
+    private static string PathOf(string program) => ProgramSearch.Find(program) ?? program;
 
     private async Task<MachineExit> WaitAsync(CommandTask<CommandResult> command) =>
         new((await command).ExitCode, _errors.ToString().Trim());

@@ -20,6 +20,12 @@ internal static class QemuCommandLine
     /// <summary>What another disk says there; a serial has 20 bytes.</summary>
     public static string DiskSerial(JobDisk disk) => $"rvx-{disk.Name}";
 
+    /// <summary>
+    /// A machine that is restored is to QEMU one that came from another host, so it would have the page cache of its disks dropped:
+    /// the root image is every machine's, and the scratch disk would be written out that is deleted in a moment.
+    /// </summary>
+    private const string KeepCache = "drop-cache=off";
+
     private const string ScratchOptions = "discard=unmap,cache.direct=off,cache.no-flush=on";
 
     /// <summary>The guest's processors stand still (-S) until the monitor says <c>cont</c>.</summary>
@@ -114,14 +120,14 @@ internal static class QemuCommandLine
 
     private static string[] RootDisk(string path) =>
     [
-        "-blockdev", $"driver=file,node-name=root-file,filename={Escape(path)},read-only=on,auto-read-only=off",
+        "-blockdev", $"driver=file,node-name=root-file,filename={Escape(path)},read-only=on,auto-read-only=off,{KeepCache}",
         "-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on",
         "-device", $"virtio-blk-device,drive=root,serial={RootSerial}",
     ];
 
     private static string[] ReadOnlyDisk(JobDisk disk) =>
     [
-        "-blockdev", $"driver=file,node-name={disk.Name}-file,filename={Escape(disk.Path)},read-only=on,auto-read-only=off",
+        "-blockdev", $"driver=file,node-name={disk.Name}-file,filename={Escape(disk.Path)},read-only=on,auto-read-only=off,{KeepCache}",
         "-blockdev", $"driver=raw,node-name={disk.Name},file={disk.Name}-file,read-only=on",
         "-device", $"virtio-blk-device,drive={disk.Name},serial={DiskSerial(disk)}",
     ];
@@ -129,7 +135,7 @@ internal static class QemuCommandLine
     /// <summary>The scratch disk does not outlive its machine, so a guest's flush need not reach the platter (no-flush).</summary>
     private static string[] ScratchDisk(string path) =>
     [
-        "-blockdev", $"driver=file,node-name=scratch-file,filename={Escape(path)},aio=threads,{ScratchOptions}",
+        "-blockdev", $"driver=file,node-name=scratch-file,filename={Escape(path)},aio=threads,{KeepCache},{ScratchOptions}",
         "-blockdev", $"driver=raw,node-name=scratch,file=scratch-file,detect-zeroes=off,{ScratchOptions}",
         "-device", $"virtio-blk-device,drive=scratch,serial={ScratchSerial}",
     ];

@@ -46,6 +46,8 @@ internal static class Mounts
         _ = KernelFile.TrySet("/proc/sys/vm/dirty_expire_centisecs", "360000");
         // Once a second otherwise, and at the first tick of each restored machine: the sums the kernel keeps of its memory need not be that fresh.
         _ = KernelFile.TrySet("/proc/sys/vm/stat_interval", "120");
+        // Twice a second otherwise, a look whether memory could be tidied before anybody asks.
+        _ = KernelFile.TrySet("/proc/sys/vm/compaction_proactiveness", "0");
         // With favordynmods (6.0) moving a process between cgroups does not wait for an RCU grace period.
         if (Libc.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", locked, "favordynmods") < 0)
         {
