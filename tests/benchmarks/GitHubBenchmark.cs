@@ -42,7 +42,7 @@ internal static class GitHubBenchmark
     private static async Task ListenAsync(BenchmarkReport report, GitHubHome home, string how, int rounds, string snapshots, int waiting = 0)
     {
         await using var server = await GitHubStandIn.StartAsync();
-        server.Knobs.PollTime = TimeSpan.FromSeconds(50);
+        LikeGitHub(server);
         using var agent = home.StartAgent(server, jobs: 1, snapshots, waiting);
         var sample = new Sample();
         using var limit = new CancellationTokenSource(Patience);
@@ -65,6 +65,10 @@ internal static class GitHubBenchmark
         if (waiting > 0) report.Figure($"  machines of these {rounds + 1} jobs that had waited", home.LogsWith("A machine that waited was taken"), "");
     }
 
+    /// <summary>A poll is held as long as the real service does; that of a runner at work only until the tests' own has looked for its end.</summary>
+    private static void LikeGitHub(GitHubStandIn server) =>
+        (server.Knobs.PollTime, server.Knobs.RunnerPollTime) = (TimeSpan.FromSeconds(50), TimeSpan.FromMilliseconds(200));
+
     /// <summary>Until so many scale sets are listened to. A poll that has come in is no event at GitHub, so this looks.</summary>
     private static async Task ReadyAsync(GitHubStandIn server, int count, CancellationToken cancellationToken)
     {
@@ -75,7 +79,7 @@ internal static class GitHubBenchmark
     private static async Task FloodAsync(BenchmarkReport report, GitHubHome home)
     {
         await using var server = await GitHubStandIn.StartAsync();
-        server.Knobs.PollTime = TimeSpan.FromSeconds(50);
+        LikeGitHub(server);
         using var agent = home.StartAgent(server, AtOnce, "existing");
         using var limit = new CancellationTokenSource(Patience);
         await ReadyAsync(server, 1, limit.Token);
@@ -91,8 +95,7 @@ internal static class GitHubBenchmark
     private static async Task IdleAsync(BenchmarkReport report, GitHubHome home)
     {
         await using var server = await GitHubStandIn.StartAsync();
-        // As long as the real service holds a poll.
-        server.Knobs.PollTime = TimeSpan.FromSeconds(50);
+        LikeGitHub(server);
         using var agent = home.StartIdleAgent(server, Sources);
         using var limit = new CancellationTokenSource(Patience + IdleTime);
         await ReadyAsync(server, Sources, limit.Token);

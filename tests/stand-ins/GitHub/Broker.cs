@@ -63,7 +63,7 @@ internal sealed class Broker(GitHubWorld world)
     private async Task PollAsync(HttpContext context, StandInRunner runner)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, world.Ended);
-        end.CancelAfter(world.Knobs.PollTime);
+        end.CancelAfter(world.Knobs.RunnerPollTime ?? world.Knobs.PollTime);
         if (!runner.Online)
         {
             runner.Online = true;

@@ -26,6 +26,9 @@ public sealed class Knobs
     /// <summary>How long a poll of a queue without messages takes, in real time.</summary>
     public TimeSpan PollTime { get; set; } = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>The same of a runner's poll, which the tests' own waits for before it leaves; null: as long as the others.</summary>
+    public TimeSpan? RunnerPollTime { get; set; }
+
     /// <summary>A session or a runner of which nothing was heard for so long is over; null: never. GitHub takes a minute, and longer for a runner at work.</summary>
     public TimeSpan? LostAfter { get; set; }
 
