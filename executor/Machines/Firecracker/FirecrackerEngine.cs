@@ -20,6 +20,7 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastAnswer = TimeSpan.FromMilliseconds(500);
     private const int LastLines = 3;
     private readonly StarterThread _starter = new();
 
@@ -90,7 +91,13 @@ internal sealed partial class FirecrackerEngine(FirecrackerProgram program, Ring
         using var deadline = new CancellationTokenSource(StartLimit, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var made = make(stop.Token);
-        if (await Task.WhenAny(made, process.Exited) != made) await stop.CancelAsync();
+        if (await Task.WhenAny(made, process.Exited) != made)
+        {
+            // Its last answer may still be on the way here: a guest can be over before we have read that it runs.
+            await Task.WhenAny(made, Task.Delay(LastAnswer, time, cancellationToken));
+            await stop.CancelAsync();
+        }
+
         try
         {
             await made;
