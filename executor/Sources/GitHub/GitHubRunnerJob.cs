@@ -61,7 +61,7 @@ internal sealed class GitHubRunnerJob(
     private async Task TellAsync(RunnerReport report, CancellationToken reporting)
     {
         if (report.Result is { } result) host.JobEnded(new(id, options.Name, runner.Job?.ToString() ?? runner.JobName ?? runner.Name, result, report.ToString()));
-        if (report.Death is not { } sentence || runner.Job is not { } facts) return;
+        if (report.Death is not { } sentence || runner.Confirmed is not { } facts) return;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(reporting);
         limit.CancelAfter(NoticeLimit);
         await notices.TellAsync(facts, sentence, limit.Token);

@@ -18,8 +18,11 @@ internal sealed class FleetRunner : IDisposable
     /// <summary>It has run, or runs, a job.</summary>
     public bool HadJob { get; private set; }
 
-    /// <summary>What GitHub said of its job; null before, and where GitHub says nothing.</summary>
+    /// <summary>Its job, for people: as GitHub says, else as its hook does; null before.</summary>
     public GitHubJobFacts? Job { get; internal set; }
+
+    /// <summary>What GitHub itself said of its job; null before, and where GitHub says nothing. Only this may be acted on: a job can have the hook say anything.</summary>
+    public GitHubJobFacts? Confirmed { get; internal set; }
 
     /// <summary>How GitHub says its job ended: succeeded, failed, canceled; null before.</summary>
     public string? Result { get; internal set; }
@@ -40,7 +43,7 @@ internal sealed class FleetRunner : IDisposable
     public void Enter(RunnerState state) => _fleet.Move(this, state);
 
     /// <summary>Its hook says which job it has, in which GitHub may have been quicker.</summary>
-    public void Identified(GitHubJobFacts job) => _fleet.JobStarted(Name, job with { Name = JobName ?? job.Name });
+    public void Identified(GitHubJobFacts job) => _fleet.JobClaimed(this, job with { Name = JobName ?? job.Name });
 
     /// <summary>The runner says that it has a job.</summary>
     public void Named(string job)

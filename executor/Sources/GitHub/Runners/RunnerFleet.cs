@@ -124,15 +124,26 @@ internal sealed class RunnerFleet(string prefix, TimeProvider time)
         lock (_gate) _unsettled.Clear();
     }
 
-    /// <summary>GitHub gave a runner a job; heard from GitHub or from the runner itself, in any order.</summary>
+    /// <summary>A runner has a job, it says; which one is a name for people until GitHub says it.</summary>
+    public void JobClaimed(FleetRunner runner, GitHubJobFacts job)
+    {
+        lock (_gate)
+        {
+            runner.Job ??= job;
+            MoveNeedsLock(runner, RunnerState.Busy);
+        }
+    }
+
+    /// <summary>GitHub says that it gave a runner a job.</summary>
     /// <returns>Whether the runner is one of ours, alive or just ended, and this is the first word of which job it has.</returns>
     public bool JobStarted(string runnerName, GitHubJobFacts? job)
     {
         lock (_gate)
         {
             if (_runners.Find(r => r.Name == runnerName) is not { } runner) return _unsettled.Exists(u => u.Name == runnerName);
-            var first = runner.Job is null;
-            runner.Job ??= job;
+            var first = runner.Confirmed is null;
+            runner.Confirmed ??= job;
+            runner.Job = runner.Confirmed ?? runner.Job;
             MoveNeedsLock(runner, RunnerState.Busy);
             return first;
         }

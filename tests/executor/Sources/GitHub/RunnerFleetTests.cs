@@ -40,6 +40,20 @@ public sealed class RunnerFleetTests
     }
 
     [Fact]
+    public void A_job_that_claims_to_be_another_is_called_so_only_until_GitHub_says_which_it_is()
+    {
+        _fleet.Want(1);
+        var runner = _fleet.TryBegin()!;
+        runner.Identified(new("victim/app", "release", 1));
+        Assert.Null(runner.Confirmed);
+        Assert.Equal("victim/app run 1, release", runner.Job?.ToString());
+        Assert.True(_fleet.JobStarted(runner.Name, new("acme/app", "build", 7)));
+        runner.Identified(new("victim/app", "release", 1));
+        Assert.Equal("acme/app run 7, build", runner.Confirmed?.ToString());
+        Assert.Equal(runner.Confirmed, runner.Job);
+    }
+
+    [Fact]
     public void A_runner_that_had_its_job_stands_for_it_until_GitHub_says_that_it_is_over()
     {
         _fleet.Want(1);
