@@ -57,7 +57,7 @@ internal static class StartBenchmarks
             var (events, took) = BuiltProgram.RunJob(Hello);
             if (!events.First(static e => e.Kind() == "machineReady").GetProperty("restored").GetBoolean()) throw new InvalidOperationException("a machine booted that was to be restored");
             wall.Add(took.TotalMilliseconds);
-            // From the first event on: the program's own start, some 10 ms, comes before it.
+            // From the first event on: the program's own start, some 4 ms, comes before it.
             first.Add((events.First(static e => e.Kind() == "output").GetProperty("time").GetDateTimeOffset() - events[0].GetProperty("time").GetDateTimeOffset()).TotalMilliseconds);
             if (runsc is not null) sandbox.Add(SandboxMilliseconds(runsc));
         }
